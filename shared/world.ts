@@ -56,7 +56,9 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>
   /** No error if it is not there. */
   remove(path: string): Promise<void>
+  /** With the folders above it, durably. No error if it is there. */
   makeFolder(path: string): Promise<void>
+  /** Only an empty one (else ENOTEMPTY). No error if it is not there. */
   removeFolder(path: string): Promise<void>
   syncFolder(path: string): Promise<void>
 }

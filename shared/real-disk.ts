@@ -1,0 +1,202 @@
+// Disk over node:fs (contract: shared/world.ts). Files that are being written under another name carry TEMPORARY; a crash
+// leaves them. `list` does not name them, `makeFolder` and `removeFolder` clear them away.
+import { randomBytes } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import type { Disk, FileStat, OpenFile } from './world.ts'
+
+const TEMPORARY = /^\.bucktail-tmp-[0-9a-f]{24}$/
+/** A temporary file as old as this belongs to a writer that died. A live one needs minutes at most. */
+const TEMPORARY_AGE_MS = 24 * 60 * 60 * 1000
+
+const FLAGS = {
+  // Without O_NONBLOCK a pipe that took the file's name would hold a thread for ever.
+  read: constants.O_RDONLY | constants.O_NONBLOCK,
+  append: constants.O_RDWR | constants.O_APPEND | constants.O_CREAT,
+  create: constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL,
+}
+
+export const realDisk: Disk = {
+  async open(path, mode) {
+    const handle = await fs.open(path, FLAGS[mode])
+    try {
+      if ((await handle.stat()).isDirectory()) throw systemError('EISDIR', 'open', path)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+    return new RealFile(handle, path)
+  },
+
+  readFile: path => fs.readFile(path),
+
+  async replaceFile(path, content) {
+    await throughTemporary(path, content, temporary => fs.rename(temporary, path))
+    await syncFolder(dirname(path))
+  },
+
+  async createFile(path, content) {
+    const isMade = await throughTemporary(path, content, async temporary => {
+      const isLinked = await fs.link(temporary, path).then(
+        () => true,
+        error => unless(error, 'EEXIST', false),
+      )
+      await fs.unlink(temporary)
+      return isLinked
+    })
+    // Also when it was there: the caller builds on a file whose maker may not have synced the folder yet.
+    await syncFolder(dirname(path))
+    return isMade
+  },
+
+  async list(folder) {
+    const names = await fs.readdir(folder).catch(error => unless(error, 'ENOENT', []))
+    return names.filter(name => !TEMPORARY.test(name)).sort()
+  },
+
+  stat: path => fs.stat(path).then(fileStat, error => unless(error, ['ENOENT', 'ENOTDIR'], undefined)),
+
+  rename: (from, to) => fs.rename(from, to),
+
+  async remove(path) {
+    await fs.unlink(path).catch(error => unless(error, 'ENOENT', undefined))
+  },
+
+  async makeFolder(path) {
+    const first = await fs.mkdir(path, { recursive: true })
+    if (first === undefined) return clearTemporaries(path, Date.now() - TEMPORARY_AGE_MS)
+    // A folder is an entry of the one above: from `path` up to the first that was made.
+    const top = dirname(resolve(first))
+    let at = resolve(path)
+    do {
+      at = dirname(at)
+      await syncFolder(at)
+    } while (at.length > top.length)
+  },
+
+  async removeFolder(path) {
+    await clearTemporaries(path, Number.POSITIVE_INFINITY)
+    await fs.rmdir(path).catch(error => unless(error, 'ENOENT', undefined))
+  },
+
+  syncFolder,
+}
+
+class RealFile implements OpenFile {
+  readonly #handle: fs.FileHandle
+  readonly #path: string
+  #lastChange: Promise<unknown> = Promise.resolve()
+
+  constructor(handle: fs.FileHandle, path: string) {
+    this.#handle = handle
+    this.#path = path
+  }
+
+  async read(into: Buffer, position: number): Promise<number> {
+    let filled = 0
+    while (filled < into.length) {
+      const { bytesRead } = await this.#handle.read(into, filled, into.length - filled, position + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return filled
+  }
+
+  append(parts: Buffer[]): Promise<void> {
+    return this.#inTurn(async () => {
+      let left = parts.filter(part => part.length > 0)
+      while (left.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(left)
+        if (bytesWritten === 0) throw systemError('EIO', 'write', this.#path)
+        left = after(left, bytesWritten)
+      }
+    })
+  }
+
+  sync(): Promise<void> {
+    return this.#inTurn(() => this.#handle.datasync())
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#inTurn(() => this.#handle.truncate(size))
+  }
+
+  async stat(): Promise<FileStat> {
+    return fileStat(await this.#handle.stat())
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#handle.close())
+  }
+
+  // The thread pool takes calls in any order, and a short write would let another append in between.
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const turn = this.#lastChange.then(step)
+    this.#lastChange = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+async function throughTemporary<T>(
+  path: string,
+  content: Buffer,
+  publish: (temporary: string) => Promise<T>,
+): Promise<T> {
+  const temporary = join(dirname(path), `.bucktail-tmp-${randomBytes(12).toString('hex')}`)
+  try {
+    const handle = await fs.open(temporary, 'wx')
+    try {
+      await handle.writeFile(content)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    return await publish(temporary)
+  } catch (error) {
+    await realDisk.remove(temporary)
+    throw error
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    // Some file systems know no sync of a folder: they keep names and data in one order.
+    await handle.sync().catch(error => unless(error, ['EINVAL', 'ENOTSUP'], undefined))
+  } finally {
+    await handle.close()
+  }
+}
+
+async function clearTemporaries(folder: string, beforeMs: number): Promise<void> {
+  const names = await fs.readdir(folder).catch(error => unless(error, 'ENOENT', []))
+  for (const name of names) {
+    if (!TEMPORARY.test(name)) continue
+    const path = join(folder, name)
+    const stat = await realDisk.stat(path)
+    if (stat && stat.mtimeMs < beforeMs) await realDisk.remove(path)
+  }
+}
+
+function after(parts: Buffer[], bytes: number): Buffer[] {
+  let skip = bytes
+  let i = 0
+  while (i < parts.length && skip >= parts[i].length) skip -= parts[i++].length
+  return skip === 0 ? parts.slice(i) : [parts[i].subarray(skip), ...parts.slice(i + 1)]
+}
+
+function fileStat(stat: Stats): FileStat {
+  const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'folder' : 'other'
+  return { size: stat.size, dev: stat.dev, ino: stat.ino, mtimeMs: stat.mtimeMs, kind }
+}
+
+/** `value` if the error has this code; else the error goes on. */
+function unless<T>(error: NodeJS.ErrnoException, codes: string | string[], value: T): T {
+  if ([codes].flat().includes(error.code ?? '')) return value
+  throw error
+}
+
+function systemError(code: string, syscall: string, path: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path })
+}
