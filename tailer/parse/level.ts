@@ -1,0 +1,161 @@
+// How grave a line says it is: an index into LEVELS of shared/events.ts, 0 for none.
+import { LEVELS, type Level } from '../../shared/events.ts'
+import { isDigit, isLetter, isWordByte } from './times.ts'
+
+/** How far behind the time (or the start) a level is looked for, in bytes. */
+const LEVEL_WINDOW_BYTES = 96
+
+const LEVEL_WORD_BYTES_MIN = 3
+const LEVEL_WORD_BYTES_MAX = 13
+
+/** Lower case; what the word means. */
+const LEVEL_WORDS: Record<Level, string[]> = {
+  '': [],
+  trace: ['trace', 'finest', 'finer'],
+  debug: ['debug', 'fine', 'dbg'],
+  info: ['info', 'information', 'informational', 'inf'],
+  notice: ['notice'],
+  warn: ['warn', 'warning', 'wrn'],
+  error: ['error', 'err', 'severe'],
+  critical: ['critical', 'crit'],
+  alert: ['alert'],
+  fatal: ['fatal', 'emerg', 'emergency', 'panic'],
+}
+
+/** Words by length, each as its bytes and its level: found without making a string. */
+const WORDS_OF_LENGTH: { bytes: Uint8Array; level: number }[][] = Array.from(
+  { length: LEVEL_WORD_BYTES_MAX + 1 },
+  () => [],
+)
+LEVELS.forEach((name, level) => {
+  for (const word of LEVEL_WORDS[name]) WORDS_OF_LENGTH[word.length].push({ bytes: Buffer.from(word), level })
+})
+
+/** The level that the bytes [at, end) name, in either case; 0 if they do not. */
+export function levelOfWord(b: Buffer, at: number, end: number): number {
+  const length = end - at
+  if (length < LEVEL_WORD_BYTES_MIN || length > LEVEL_WORD_BYTES_MAX) return 0
+  const words = WORDS_OF_LENGTH[length]
+  for (let w = 0; w < words.length; w++) {
+    const { bytes, level } = words[w]
+    let i = 0
+    while (i < length && (b[at + i] | 0x20) === bytes[i]) i++
+    if (i === length) return level
+  }
+  return 0
+}
+
+const EMERGENCY_TO_DEBUG = (['fatal', 'alert', 'critical', 'error', 'warn', 'notice', 'info', 'debug'] as const).map(
+  name => LEVELS.indexOf(name),
+)
+
+/** @param severity  0–7 of syslog */
+export function levelOfSeverity(severity: number): number {
+  return EMERGENCY_TO_DEBUG[severity]
+}
+
+/** Numbers of JSON logs: 0–7 are syslog's severities (GELF), 10–60 those of Bunyan and pino. */
+export function levelOfNumber(number: number): number {
+  if (number >= 0 && number <= 7) return levelOfSeverity(number)
+  switch (number) {
+    case 10:
+      return LEVELS.indexOf('trace')
+    case 20:
+      return LEVELS.indexOf('debug')
+    case 30:
+      return LEVELS.indexOf('info')
+    case 40:
+      return LEVELS.indexOf('warn')
+    case 50:
+      return LEVELS.indexOf('error')
+    case 60:
+      return LEVELS.indexOf('fatal')
+    default:
+      return 0
+  }
+}
+
+/**
+ * The first level named within a short way of `from`. Counted are: an upper-case word (INFO), a word of any case that
+ * fills brackets or ends them ([error], [core:error], <info>), one at `from` with a colon behind it (error: …), and the value of
+ * level, lvl or severity (level=info, "level":"warn").
+ */
+export function findLevel(b: Buffer, from: number, end: number): number {
+  const limit = Math.min(end, from + LEVEL_WINDOW_BYTES)
+  let isFirst = true
+  let at = from
+  while (at < limit) {
+    if (!isLetter(b[at])) {
+      // Letters behind a digit, as in 0xINFO, begin no word.
+      if (isDigit(b[at])) while (at < limit && isWordByte(b[at])) at++
+      else at = b[at] === 0x1b ? afterColour(b, at, limit) : at + 1
+      continue
+    }
+    const start = at
+    while (at < end && at - start <= LEVEL_WORD_BYTES_MAX && isWordByte(b[at])) at++
+    const length = at - start
+    const isWhole = length <= LEVEL_WORD_BYTES_MAX
+    while (at < limit && isWordByte(b[at])) at++
+    if (!isWhole || length < LEVEL_WORD_BYTES_MIN) {
+      isFirst = false
+      continue
+    }
+    if (isLevelKey(b, start, at)) {
+      const level = levelOfValue(b, at, end)
+      if (level > 0) return level
+    }
+    const after = at < end ? b[at] : 0x20
+    if (isUpper(b, start, at) || endsBracket(b, from, start, after) || (isFirst && after === 0x3a)) {
+      const level = levelOfWord(b, start, at)
+      if (level > 0) return level
+    }
+    isFirst = false
+  }
+  return 0
+}
+
+/** The offset after a terminal's colour, `ESC [ 31 m`, that begins at `at`. */
+export function afterColour(b: Buffer, at: number, end: number): number {
+  let next = at + 1
+  if (next >= end || b[next] !== 0x5b) return next
+  for (next++; next < end && (isDigit(b[next]) || b[next] === 0x3b); ) next++
+  return Math.min(next + 1, end)
+}
+
+function isUpper(b: Buffer, at: number, end: number): boolean {
+  for (let i = at; i < end; i++) if (b[i] > 0x5a) return false
+  return true
+}
+
+function endsBracket(b: Buffer, from: number, start: number, after: number): boolean {
+  if (start === from || (after !== 0x5d && after !== 0x3e && after !== 0x29)) return false
+  const before = b[start - 1]
+  return before === 0x5b || before === 0x3c || before === 0x28 || before === 0x3a
+}
+
+const LEVEL_KEYS = ['level', 'lvl', 'severity'].map(key => Buffer.from(key))
+
+export function isLevelKey(b: Buffer, at: number, end: number): boolean {
+  const first = b[at] | 0x20
+  if (first !== 0x6c && first !== 0x73) return false
+  for (const key of LEVEL_KEYS) {
+    if (key.length !== end - at) continue
+    let i = 0
+    while (i < key.length && (b[at + i] | 0x20) === key[i]) i++
+    if (i === key.length) return true
+  }
+  return false
+}
+
+/** `=info`, `="info"`, `":"info"`, `: info` */
+function levelOfValue(b: Buffer, at: number, end: number): number {
+  let start = at
+  if (b[start] === 0x22) start++
+  if (b[start] !== 0x3d && b[start] !== 0x3a) return 0
+  start++
+  const last = Math.min(end, start + 3)
+  while (start < last && (b[start] === 0x20 || b[start] === 0x22)) start++
+  let stop = start
+  while (stop < end && stop - start <= LEVEL_WORD_BYTES_MAX && isLetter(b[stop])) stop++
+  return levelOfWord(b, start, stop)
+}
