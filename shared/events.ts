@@ -22,6 +22,8 @@ export interface Run {
   /** Where reading of the source began. */
   start: number
   events: number
+  /** The source that this one continues from `start` on (a fork after a power cut, a clone): its bytes before `start`. */
+  parent?: SourceName
 }
 
 /** Column i is event i. All columns are as long as there are events. */

@@ -15,7 +15,7 @@
 //   times     nanoseconds since 1970, of the events; both 0 without events
 //   sha256    over meta and body; its first 8 bytes are the packet's "sum"
 //   crc32     IEEE, over all of the header before it: a length is believed only after this was checked
-//   meta      msgpack: [runs, names], a run being [source, host, path, app, from, to, start, events]
+//   meta      msgpack: [runs, names], a run being [source, host, path, app, from, to, start, events, parent]; parent '' for none
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
@@ -68,7 +68,7 @@ export function encodePacket(
   level = 1,
 ): Packet {
   const meta = pack([
-    events.runs.map(r => [r.source, r.host, r.path, r.app, r.from, r.to, r.start, r.events]),
+    events.runs.map(r => [r.source, r.host, r.path, r.app, r.from, r.to, r.start, r.events, r.parent ?? '']),
     events.names,
   ])
   const body = encodeBlock(events, level)
@@ -210,8 +210,10 @@ function decodeRun(value: unknown): Run {
   ) {
     throw new CorruptPacketError('a run is not [source, host, path, app, from, to, start, events]')
   }
-  const [source, host, path, app, from, to, start, events] = value
-  return { source, host, path, app, from, to, start, events }
+  const [source, host, path, app, from, to, start, events, parent] = value
+  const run: Run = { source, host, path, app, from, to, start, events }
+  if (typeof parent === 'string' && parent !== '') run.parent = parent
+  return run
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -1,0 +1,74 @@
+// Which files the settings name right now: exact paths and globs, and the rotated generations that lie beside an exact path.
+import { dirname, join } from 'node:path'
+import picomatch from 'picomatch'
+import type { Disk, FileStat } from '../shared/world.ts'
+import { isGenerationOf } from './rotation.ts'
+
+export interface FileRule {
+  /** Absolute path, or a glob (`*`, `**`, `?`, `{a,b}`, `[…]`). */
+  path: string
+  /** Application of lines that name none; default: the file's name without endings. */
+  app?: string
+  /** Host of lines that name none; default: this machine's. */
+  host?: string
+  /** IANA zone of times without one; default UTC. */
+  zone?: string
+  /** Where the first sight of a file starts: what is skipped is in the ledger. Default: beginning. */
+  from?: 'beginning' | 'end'
+}
+
+export interface FoundFile {
+  path: string
+  stat: FileStat
+  rule: FileRule
+  /** Beside an exact path, not named itself: read only where it continues what is known, or came after it. */
+  isSibling: boolean
+}
+
+/** Folders below a `**` that are looked at, at most: a mistaken `/**` must not walk a whole machine for ever. */
+const FOLDERS_MAX = 20_000
+
+/** Regular files by path, each once; the first rule that names it counts. */
+export async function findFiles(disk: Disk, rules: FileRule[]): Promise<Map<string, FoundFile>> {
+  const found = new Map<string, FoundFile>()
+  const siblings: FoundFile[] = []
+  const listings = new Map<string, Promise<string[]>>()
+  const list = (folder: string) => {
+    let names = listings.get(folder)
+    if (names === undefined) listings.set(folder, (names = disk.list(folder)))
+    return names
+  }
+  const take = async (path: string, rule: FileRule, isSibling: boolean) => {
+    if (found.has(path)) return
+    const stat = await disk.stat(path)
+    if (stat?.kind !== 'file') return
+    const file = { path, stat, rule, isSibling }
+    if (isSibling) siblings.push(file)
+    else found.set(path, file)
+  }
+
+  for (const rule of rules) {
+    const { glob, base } = picomatch.scan(rule.path)
+    if (glob === '') {
+      await take(rule.path, rule, false)
+      const folder = dirname(rule.path)
+      for (const name of await list(folder)) {
+        const path = join(folder, name)
+        if (isGenerationOf(path, rule.path)) await take(path, rule, true)
+      }
+      continue
+    }
+    const matches = picomatch(rule.path, { dot: false })
+    const isDeep = glob.includes('/') || glob.includes('**')
+    const folders = [base || '/']
+    for (let i = 0; i < folders.length && folders.length <= FOLDERS_MAX; i++) {
+      for (const name of await list(folders[i])) {
+        const path = join(folders[i], name)
+        if (matches(path)) await take(path, rule, false)
+        if (isDeep && (await disk.stat(path))?.kind === 'folder') folders.push(path)
+      }
+    }
+  }
+  for (const file of siblings) if (!found.has(file.path)) found.set(file.path, file)
+  return found
+}

@@ -1,0 +1,303 @@
+// The tailer's own bucket files: every packet is here before it is sent, and where reading resumes is read back from
+// here. Not synced before sending (bucks state at the next opening what a power cut took); synced before anything that
+// leans on it is: a resume record.
+//
+//   <folder>/buckets/0/<ti>/<tailer id>     ti: start of the bucket, seconds
+//
+// A file is removed when its bucket is not the current one and every packet in it is archived.
+import { join } from 'node:path'
+import { pack, unpack } from 'msgpackr'
+import { BucketFile, CorruptEntryError, readEntry, scanBucketFile } from '../shared/bucket-file.ts'
+import type { GivenUp, Manifest } from '../shared/manifest.ts'
+import type { Bucket, Epoch, PacketId, TailerId } from '../shared/messages.ts'
+import { CorruptPacketError, decodePacket, type Packet, packetEvents } from '../shared/packet.ts'
+import { RangeSet } from '../shared/ranges.ts'
+import type { Disk, Log } from '../shared/world.ts'
+
+/** A packet that is not archived yet: where it lies and who is known to hold it. */
+export interface PacketRef {
+  id: PacketId
+  bucket: Bucket
+  path: string
+  position: number
+  bytes: number
+  rawBytes: number
+  runs: { source: string; from: number; to: number }[]
+  /** Ids of the bucks known to hold it. */
+  holders: Set<string>
+}
+
+export interface Note {
+  epoch: Epoch
+  bucket: Bucket
+  gaveUp: GivenUp
+}
+
+export interface JournalDamage {
+  path: string
+  position: number
+  bytes: number
+  torn: boolean
+  reason: string
+}
+
+export class Journal {
+  readonly damages: JournalDamage[] = []
+  readonly #disk: Disk
+  readonly #folder: string
+  readonly #log: Log
+  /** By `tailer/epoch/sequence`: a journal cuts an id once. */
+  readonly #refs = new Map<string, PacketRef>()
+  /** By source, in the order of the journal. */
+  readonly #bySource = new Map<string, Set<PacketRef>>()
+  readonly #bucketOf = new Map<Bucket, Set<PacketRef>>()
+  /** Every bucket with a file, also those without a packet. */
+  readonly #paths = new Map<Bucket, Set<string>>()
+  readonly manifests: Manifest[] = []
+  readonly notes: Note[] = []
+  #current: BucketFile | undefined
+  #bytes = 0
+
+  private constructor(disk: Disk, folder: string, log: Log) {
+    this.#disk = disk
+    this.#folder = join(folder, 'buckets', '0')
+    this.#log = log
+  }
+
+  /** Scans what is there. Damaged entries are named in `damages` and in the log; what they held is read anew from the files. */
+  static async open(disk: Disk, folder: string, log: Log): Promise<Journal> {
+    const journal = new Journal(disk, folder, log)
+    await journal.#scan()
+    return journal
+  }
+
+  /** Bytes of packets not archived. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get refs(): Iterable<PacketRef> {
+    return this.#refs.values()
+  }
+
+  get size(): number {
+    return this.#refs.size
+  }
+
+  get(id: PacketId): PacketRef | undefined {
+    const ref = this.find(id.tailer, id.epoch, id.sequence)
+    return ref?.id.sum === id.sum ? ref : undefined
+  }
+
+  find(tailer: TailerId, epoch: Epoch, sequence: number): PacketRef | undefined {
+    return this.#refs.get(`${tailer}/${epoch}/${sequence}`)
+  }
+
+  /** Bytes [from, to) of a source, if packets of the journal have all of them. */
+  async sourceBytes(source: string, from: number, to: number): Promise<Buffer | undefined> {
+    const into = Buffer.alloc(to - from)
+    const filled = new RangeSet()
+    for (const ref of this.#bySource.get(source) ?? []) {
+      if (!ref.runs.some(run => run.source === source && run.from < to && run.to > from)) continue
+      const events = packetEvents(decodePacket(await this.readPacket(ref)))
+      let at = 0
+      for (const run of events.runs) {
+        if (run.source === source && run.from < to && run.to > from) {
+          const low = Math.max(run.from, from)
+          const high = Math.min(run.to, to)
+          events.bytes.copy(into, low - from, at + low - run.from, at + high - run.from)
+          filled.add(low, high)
+        }
+        at += run.to - run.from
+      }
+    }
+    return filled.covers(from, to) ? into : undefined
+  }
+
+  /** Buckets with packets that are not archived, oldest first. */
+  get buckets(): Bucket[] {
+    return [...this.#bucketOf.keys()].sort((a, b) => a - b)
+  }
+
+  refsOf(bucket: Bucket): PacketRef[] {
+    return [...(this.#bucketOf.get(bucket) ?? [])]
+  }
+
+  /** Rejects with the disk's error (ENOSPC, EIO): then nothing of it is there and it may be tried again. */
+  async appendPacket(packet: Packet): Promise<PacketRef> {
+    const file = await this.#fileOf(packet.header.bucket, packet.header.id.tailer)
+    const [position] = await file.append([{ kind: 'packet', payload: packet.bytes }])
+    return this.#remember(packet, file.path, position)
+  }
+
+  async appendManifest(manifest: Manifest): Promise<void> {
+    const file = await this.#fileOf(manifest.bucket, manifest.tailer)
+    await file.append([{ kind: 'manifest', payload: pack(manifest) }])
+    this.manifests.push(manifest)
+  }
+
+  /** What was given up must not be forgotten by a crash: synced. */
+  async appendNote(tailer: TailerId, note: Note): Promise<void> {
+    const file = await this.#fileOf(note.bucket, tailer)
+    await file.append([{ kind: 'note', payload: pack(note) }])
+    await file.sync()
+    this.notes.push(note)
+  }
+
+  /** The packet's bytes, hash checked. Throws CorruptEntryError when the disk does not give it back as it was. */
+  async readPacket(ref: PacketRef): Promise<Buffer> {
+    const file = await this.#disk.open(ref.path, 'read')
+    try {
+      return decodePacket((await readEntry(file, ref.position)).payload).bytes
+    } catch (cause) {
+      throw cause instanceof CorruptPacketError ? new CorruptEntryError(cause.message, { cause }) : cause
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** The disk lost this packet: it is not offered to anyone any more. */
+  drop(ref: PacketRef): void {
+    if (!this.#refs.delete(keyOf(ref.id))) return
+    this.#bytes -= ref.bytes
+    for (const { source } of ref.runs) {
+      const refs = this.#bySource.get(source)
+      refs?.delete(ref)
+      if (refs?.size === 0) this.#bySource.delete(source)
+    }
+    const set = this.#bucketOf.get(ref.bucket)
+    set?.delete(ref)
+    if (set?.size === 0) this.#bucketOf.delete(ref.bucket)
+  }
+
+  async sync(): Promise<void> {
+    await this.#current?.sync()
+  }
+
+  /** Whether a bucket file could go, now that its packets are archived. */
+  hasRemovable(isKept: (bucket: Bucket) => boolean): boolean {
+    for (const bucket of this.#paths.keys()) if (this.#isRemovable(bucket, isKept)) return true
+    return false
+  }
+
+  /** Removes the files of buckets whose packets are all archived. A resume record must be synced before. */
+  async removeArchived(isKept: (bucket: Bucket) => boolean): Promise<void> {
+    for (const [bucket, paths] of [...this.#paths]) {
+      if (!this.#isRemovable(bucket, isKept)) continue
+      for (const path of paths) {
+        if (this.#current?.path === path) await this.#closeCurrent()
+        await this.#disk.remove(path)
+      }
+      await this.#disk.removeFolder(join(this.#folder, String(bucket)))
+      this.#paths.delete(bucket)
+      this.#log.debug('bucket forgotten', { bucket })
+    }
+    const kept = this.manifests.filter(manifest => this.#paths.has(manifest.bucket))
+    this.manifests.splice(0, this.manifests.length, ...kept)
+  }
+
+  hasFile(bucket: Bucket): boolean {
+    return this.#paths.has(bucket)
+  }
+
+  async close(): Promise<void> {
+    await this.#closeCurrent()
+  }
+
+  #isRemovable(bucket: Bucket, isKept: (bucket: Bucket) => boolean): boolean {
+    return !this.#bucketOf.has(bucket) && !isKept(bucket)
+  }
+
+  async #fileOf(bucket: Bucket, tailer: TailerId): Promise<BucketFile> {
+    const folder = join(this.#folder, String(bucket))
+    const path = join(folder, tailer)
+    if (this.#current?.path === path) return this.#current
+    await this.#closeCurrent()
+    await this.#disk.makeFolder(folder)
+    this.#current = await BucketFile.open(this.#disk, path)
+    this.#pathsOf(bucket).add(path)
+    return this.#current
+  }
+
+  async #closeCurrent(): Promise<void> {
+    const file = this.#current
+    this.#current = undefined
+    if (file === undefined) return
+    // A file that is left is never written again in the usual case: syncing it now makes every resume record's lean on
+    // it cheap, and it is one sync per bucket.
+    await file.sync()
+    await file.close()
+  }
+
+  #pathsOf(bucket: Bucket): Set<string> {
+    let paths = this.#paths.get(bucket)
+    if (paths === undefined) this.#paths.set(bucket, (paths = new Set()))
+    return paths
+  }
+
+  #remember(packet: Packet, path: string, position: number): PacketRef {
+    const { id, bucket, rawBytes } = packet.header
+    const ref: PacketRef = {
+      id,
+      bucket,
+      path,
+      position,
+      bytes: packet.bytes.length,
+      rawBytes,
+      runs: packet.runs.map(({ source, from, to }) => ({ source, from, to })),
+      holders: new Set(),
+    }
+    const key = keyOf(id)
+    const known = this.#refs.get(key)
+    if (known !== undefined) return known
+    this.#refs.set(key, ref)
+    this.#bytes += ref.bytes
+    for (const { source } of ref.runs) {
+      const refs = this.#bySource.get(source)
+      if (refs === undefined) this.#bySource.set(source, new Set([ref]))
+      else refs.add(ref)
+    }
+    const set = this.#bucketOf.get(bucket)
+    if (set === undefined) this.#bucketOf.set(bucket, new Set([ref]))
+    else set.add(ref)
+    return ref
+  }
+
+  async #scan(): Promise<void> {
+    for (const name of await this.#disk.list(this.#folder)) {
+      const bucket = Number(name)
+      if (!Number.isSafeInteger(bucket)) continue
+      for (const tailer of await this.#disk.list(join(this.#folder, name))) {
+        const path = join(this.#folder, name, tailer)
+        this.#pathsOf(bucket).add(path)
+        await this.#scanFile(path)
+      }
+    }
+    this.#log.debug('journal scanned', { packets: this.#refs.size, bytes: this.#bytes })
+  }
+
+  async #scanFile(path: string): Promise<void> {
+    for await (const entry of scanBucketFile(this.#disk, path)) {
+      if (entry.kind === 'damaged') {
+        this.#damaged(path, entry.position, entry.bytes, entry.torn, entry.reason)
+        continue
+      }
+      try {
+        if (entry.kind === 'packet') this.#remember(decodePacket(entry.payload), path, entry.position)
+        else if (entry.kind === 'manifest') this.manifests.push(unpack(entry.payload))
+        else if (entry.kind === 'note') this.notes.push(unpack(entry.payload))
+      } catch (error) {
+        this.#damaged(path, entry.position, entry.payload.length, false, (error as Error).message)
+      }
+    }
+  }
+
+  #damaged(path: string, position: number, bytes: number, torn: boolean, reason: string): void {
+    this.damages.push({ path, position, bytes, torn, reason })
+    this.#log.warn('journal entry damaged: its lines are read again', { path, position, bytes, torn, reason })
+  }
+}
+
+function keyOf(id: PacketId): string {
+  return `${id.tailer}/${id.epoch}/${id.sequence}`
+}

@@ -1,0 +1,223 @@
+// What a tailer finds in its folder at a start, and what an epoch begins with.
+//
+//   identity ▸ source log ▸ journal ▸ sources with their offsets ▸ former buckets sealed ▸ packets of a former id cut anew ▸
+//   resume record ▸ epoch
+
+import type { Manifest } from '../shared/manifest.ts'
+import type { Bucket, Epoch } from '../shared/messages.ts'
+import { decodePacket, encodePacket, epochCount, type Packet, packetEvents } from '../shared/packet.ts'
+import { RangeSet } from '../shared/ranges.ts'
+import type { World } from '../shared/world.ts'
+import { type Identity, loadIdentity, type Machine } from './identity.ts'
+import { Journal, type PacketRef } from './journal.ts'
+import { Sealer } from './sealer.ts'
+import { HEAD_BYTES, TAIL_BYTES } from './source.ts'
+import { type Resume, SourceLog, type StoredSource } from './source-log.ts'
+
+export interface Opened {
+  identity: Identity
+  journal: Journal
+  sourceLog: SourceLog
+  sealer: Sealer
+  sources: StoredSource[]
+  epoch: Epoch
+  /** Last sequence of former epochs of this id, as far as the journal or the source log know. */
+  lasts: Map<Epoch, number>
+  archived: Map<Epoch, RangeSet>
+  /** The bucks may know more than this folder does: they are waited for before anything is read. */
+  needsWord: boolean
+  /** Sequences that this epoch has used already: packets of a former id. */
+  sequence: number
+  formerManifests: Manifest[]
+}
+
+export async function openFolder(
+  config: { folder: string; host: string; bucketSeconds: number },
+  world: World,
+  machine: Machine,
+  mintAnew: boolean,
+): Promise<Opened> {
+  const { disk, log, random, clock } = world
+  await disk.makeFolder(config.folder)
+  const identity = await loadIdentity(disk, config.folder, machine, random, mintAnew)
+  const { sourceLog, resume, isWhole } = await SourceLog.open(disk, config.folder, log)
+  const journal = await Journal.open(disk, config.folder, log)
+  const own = identity.keys.id
+
+  const lasts = new Map(resume.lasts)
+  const archived = new Map(resume.archived.map(([epoch, ranges]) => [epoch, new RangeSet(ranges)]))
+  let count = resume.epoch === undefined ? 0 : epochCount(resume.epoch)
+  for (const { id } of journal.refs) {
+    count = Math.max(count, epochCount(id.epoch))
+    if (id.tailer === own) lasts.set(id.epoch, Math.max(lasts.get(id.epoch) ?? 0, id.sequence))
+  }
+  const epoch = `${count + 1}-${random.bytes(8).toString('hex')}`
+  const sources = await restoreSources(resume.sources, journal)
+  const sealer = new Sealer(identity.keys, config, resume.chain)
+  const formerManifests = await sealFormerBuckets(journal, sealer, own)
+
+  const bucket = bucketAt(clock.now(), config.bucketSeconds)
+  const sequence = await inheritPackets(journal, sealer, own, epoch, bucket)
+  const isStranger =
+    identity.formerIds.length > 0 && sources.some(source => source.tailer !== '' && source.tailer !== own)
+  const living = isStranger ? forkAll(sources, own, random) : sources
+
+  const opened: Opened = {
+    identity,
+    journal,
+    sourceLog,
+    sealer,
+    sources: living,
+    epoch,
+    lasts,
+    archived,
+    needsWord: identity.isFresh || !identity.isSameBoot || !isWhole || journal.damages.length > 0,
+    sequence,
+    formerManifests,
+  }
+  await journal.sync()
+  await sourceLog.replace(resumeOf(opened, living))
+  await sourceLog.opening(epoch)
+  return opened
+}
+
+export function resumeOf(of: Pick<Opened, 'epoch' | 'lasts' | 'archived' | 'sealer'>, sources: StoredSource[]): Resume {
+  return {
+    sources,
+    epoch: of.epoch,
+    lasts: [...of.lasts],
+    archived: [...of.archived].map(([epoch, ranges]) => [epoch, [...ranges]]),
+    chain: of.sealer.chain,
+  }
+}
+
+export function bucketAt(nowMs: number, bucketSeconds: number): Bucket {
+  const seconds = Math.max(0, Math.floor(nowMs / 1000))
+  return seconds - (seconds % bucketSeconds)
+}
+
+/** Every source goes on where its packets in the journal first have a gap. */
+async function restoreSources(stored: StoredSource[], journal: Journal): Promise<StoredSource[]> {
+  const coverage = new Map(stored.map(source => [source.source, new RangeSet([[source.start, source.to]])]))
+  const unknown = new Map<string, PacketRef>()
+  for (const ref of journal.refs) {
+    for (const run of ref.runs) {
+      const ranges = coverage.get(run.source)
+      if (ranges !== undefined) ranges.add(run.from, run.to)
+      else if (!unknown.has(run.source)) unknown.set(run.source, ref)
+    }
+  }
+  const sources = [...stored]
+  for (const [name, ref] of unknown) {
+    const packet = decodePacket(await journal.readPacket(ref))
+    const run = packet.runs.find(run => run.source === name)!
+    const { source, host, path, app, start, parent } = run
+    const empty = Buffer.alloc(0)
+    const isNew = { isSettled: false, isExcluded: false, isFinished: false }
+    const place = { tailer: ref.id.tailer, machine: '', dev: 0, ino: 0 }
+    sources.push({ source, host, path, app, start, to: start, head: empty, tail: empty, parent, ...place, ...isNew })
+    const ranges = new RangeSet()
+    for (const other of journal.refs) for (const r of other.runs) if (r.source === name) ranges.add(r.from, r.to)
+    coverage.set(name, ranges)
+  }
+  for (const source of sources) {
+    const to = coverage.get(source.source)!.endFrom(source.start)
+    if (to > source.to) {
+      source.tail = (await bytesBefore(journal, source, to)).subarray(-TAIL_BYTES)
+      source.to = to
+    }
+    if (source.start === 0 && source.head.length < HEAD_BYTES && to > source.head.length) {
+      source.head = (await journal.sourceBytes(source.source, 0, Math.min(HEAD_BYTES, to))) ?? source.head
+    }
+  }
+  return sources
+}
+
+/** As many of the TAIL_BYTES before `to` as packets and the stored tail have, without a gap. */
+async function bytesBefore(journal: Journal, source: StoredSource, to: number): Promise<Buffer> {
+  const from = Math.max(source.start, to - TAIL_BYTES)
+  const whole = await journal.sourceBytes(source.source, from, to)
+  if (whole !== undefined) return whole
+  const fromStored = Math.max(from, source.to)
+  const rest = (await journal.sourceBytes(source.source, fromStored, to)) ?? Buffer.alloc(0)
+  return Buffer.concat([source.tail, rest])
+}
+
+/** What a former process cut and did not live to seal. */
+async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string): Promise<Manifest[]> {
+  const groups = new Map<string, PacketRef[]>()
+  for (const ref of journal.refs) {
+    if (ref.id.tailer !== own) continue
+    const isSealed = journal.manifests.some(
+      m =>
+        m.epoch === ref.id.epoch && m.bucket === ref.bucket && m.first <= ref.id.sequence && m.last >= ref.id.sequence,
+    )
+    if (isSealed) continue
+    const key = `${ref.id.epoch} ${ref.bucket}`
+    groups.set(key, [...(groups.get(key) ?? []), ref])
+  }
+  const unsealedNotes = journal.notes.filter(
+    note => !journal.manifests.some(m => m.gaveUp.some(gave => sameGivenUp(gave, note.gaveUp))),
+  )
+  for (const note of unsealedNotes)
+    groups.set(`${note.epoch} ${note.bucket}`, groups.get(`${note.epoch} ${note.bucket}`) ?? [])
+
+  const manifests: Manifest[] = []
+  for (const [key, refs] of groups) {
+    const [epoch, bucketText] = key.split(' ')
+    const bucket = Number(bucketText)
+    const packets: { sequence: number; events: ReturnType<typeof packetEvents>; runs: Packet['runs'] }[] = []
+    for (const ref of refs) {
+      const packet = decodePacket(await journal.readPacket(ref))
+      packets.push({ sequence: ref.id.sequence, events: packetEvents(packet), runs: packet.runs })
+    }
+    const notes = unsealedNotes.filter(note => note.epoch === epoch && note.bucket === bucket).map(note => note.gaveUp)
+    const manifest = sealer.sealFormer(epoch, bucket, packets, notes)
+    await journal.appendManifest(manifest)
+    manifests.push(manifest)
+  }
+  return manifests
+}
+
+function sameGivenUp(a: { source: string; path: string; from: number; reason: string }, b: typeof a): boolean {
+  return a.source === b.source && a.path === b.path && a.from === b.from && a.reason === b.reason
+}
+
+/**
+ * Packets cut under an id that this folder had before cannot be sent in that name any more: the same events, source and
+ * offset unchanged, are cut again under the new id. Event identity makes them count once.
+ */
+async function inheritPackets(
+  journal: Journal,
+  sealer: Sealer,
+  own: string,
+  epoch: Epoch,
+  bucket: Bucket,
+): Promise<number> {
+  let sequence = 0
+  const strangers = [...journal.refs].filter(ref => ref.id.tailer !== own)
+  for (const ref of strangers) {
+    const events = packetEvents(decodePacket(await journal.readPacket(ref)))
+    sequence++
+    await journal.appendPacket(encodePacket({ tailer: own, epoch, sequence, bucket }, events))
+    sealer.count(sequence, events)
+  }
+  await journal.sync()
+  for (const ref of strangers) journal.drop(ref)
+  return sequence
+}
+
+/** Another machine may go on with the same sources: from here on they are ours under names of their own. */
+function forkAll(sources: StoredSource[], own: string, random: World['random']): StoredSource[] {
+  return sources.flatMap(source => {
+    if (source.isExcluded || source.isFinished) return [{ ...source, tailer: own }]
+    const fork = {
+      ...source,
+      source: random.bytes(10).toString('hex'),
+      tailer: own,
+      parent: source.source,
+      start: source.to,
+    }
+    return [{ ...source, tailer: own, isFinished: true, isSettled: true, ino: 0 }, fork]
+  })
+}

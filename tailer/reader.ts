@@ -1,0 +1,164 @@
+// Reads what a source has grown by and splits it into events. A line is given out when its end is there; a part of one
+// after `partialMs`, at the end of a file that will not grow, or where what follows is in packets already.
+import { EVENT_BYTES_MAX } from '../shared/events.ts'
+import type { Clock, Disk, Log } from '../shared/world.ts'
+import type { PacketBuilder, RunLabel } from './builder.ts'
+import { readAt, type Source, TAIL_BYTES } from './source.ts'
+
+/** One read. Also the fairness between files: a hot one is left after so much. */
+export const READ_BYTES = 256 * 1024
+const NEWLINE = 0x0a
+
+export class Reader {
+  readonly #disk: Disk
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #partialMs: number
+  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+
+  constructor(parts: { disk: Disk; clock: Clock; log: Log }, partialMs: number) {
+    this.#disk = parts.disk
+    this.#clock = parts.clock
+    this.#log = parts.log
+    this.#partialMs = partialMs
+  }
+
+  /**
+   * Adds what is new to `builder`, at most READ_BYTES. Answers the bytes taken; 0 when there is nothing (yet).
+   * Sets `source.isLost` when the file does not hold the source's content any more.
+   * @param isLast  the file will not grow: a part of a line is given out at once
+   */
+  async read(source: Source, builder: PacketBuilder, isLast: boolean): Promise<number> {
+    if (!(await this.#open(source))) return 0
+    const file = source.file!
+    const stat = await file.stat()
+    const now = this.#clock.monotonic()
+    if (stat.size !== source.size) source.grewAt = now
+    source.size = stat.size
+    if (stat.size < source.offset) return this.#lose(source, 'shorter than what was read of it')
+    await this.#skipCovered(source)
+    if (stat.size === source.offset) {
+      if (stat.mtimeMs !== source.checkedMtimeMs && source.offset > 0) {
+        if (!(await this.#isSame(source))) return this.#lose(source, 'rewritten with the same size')
+        source.checkedMtimeMs = stat.mtimeMs
+      }
+      source.isChecked = false
+      return 0
+    }
+    const isPartOnly = source.partial?.size === stat.size
+    if (isPartOnly && !isLast && now - source.partial!.since < this.#partialMs) return 0
+    if (!source.isChecked) {
+      if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it')
+      source.isChecked = true
+      source.checkedMtimeMs = stat.mtimeMs
+    }
+    const limit = Math.min(stat.size, source.readLimit)
+    const wanted = Math.min(READ_BYTES, limit - source.offset)
+    const got = await file.read(this.#buffer.subarray(0, wanted), source.offset)
+    const isAtEnd = source.offset + got >= limit
+    const isPartDue = isAtEnd && (limit < stat.size || isPartOnly || isLast)
+    const taken = this.#split(source, builder, this.#buffer.subarray(0, got), isPartDue)
+    if (taken < got && isAtEnd) {
+      if (!isPartOnly) source.partial = { size: stat.size, since: now }
+    } else {
+      source.partial = undefined
+    }
+    return taken
+  }
+
+  /** Adds the whole lines of `bytes` (and the rest, if it is due) and moves the source on. */
+  #split(source: Source, builder: PacketBuilder, bytes: Buffer, isPartDue: boolean): number {
+    const readMs = this.#clock.now()
+    const { parser } = source
+    let isMidLine = source.isMidLine
+    let at = 0
+    while (at < bytes.length && !builder.isFull) {
+      const newline = bytes.indexOf(NEWLINE, at)
+      let end = newline + 1
+      if (newline < 0) {
+        if (!isPartDue && bytes.length - at < EVENT_BYTES_MAX) break
+        end = bytes.length
+      }
+      parser.parse(bytes, at, Math.min(end, at + EVENT_BYTES_MAX), readMs)
+      while (at < end) {
+        if (newline < 0 && !isPartDue && end - at < EVENT_BYTES_MAX) break
+        const to = end - at > EVENT_BYTES_MAX ? at + pieceBytes(bytes, at) : end
+        builder.add(labelOf(source), source.offset + at, bytes, at, to, isMidLine ? 0 : 1, parser)
+        isMidLine = to !== newline + 1
+        at = to
+      }
+      if (newline < 0) break
+    }
+    source.advance(bytes.subarray(0, at))
+    return at
+  }
+
+  async #open(source: Source): Promise<boolean> {
+    if (source.file !== undefined) return true
+    try {
+      const file = await this.#disk.open(source.path, 'read')
+      if (source.isAt(await file.stat())) {
+        source.file = file
+        return true
+      }
+      // The name leads elsewhere now: the next look says where.
+      await file.close()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        this.#log.warn('file cannot be read', { path: source.path, error })
+      }
+    }
+    return false
+  }
+
+  /** What follows is in packets already (taken back, or from before a gap): reading goes on behind it. */
+  async #skipCovered(source: Source): Promise<void> {
+    const to = source.coverage.endFrom(source.offset)
+    if (to <= source.offset || to > source.size) return
+    source.offset = to
+    source.tail = await readAt(source.file!, Math.max(0, to - TAIL_BYTES), to)
+  }
+
+  async #isSame(source: Source): Promise<boolean> {
+    const file = source.file!
+    if (!(await readAt(file, 0, source.head.length)).equals(source.head)) return false
+    return (await readAt(file, source.offset - source.tail.length, source.offset)).equals(source.tail)
+  }
+
+  #lose(source: Source, why: string): 0 {
+    this.#log.info('file changed under its name', {
+      path: source.path,
+      source: source.name,
+      why,
+      offset: source.offset,
+    })
+    source.isLost = true
+    return 0
+  }
+}
+
+const labels = new WeakMap<Source, RunLabel>()
+
+/** One object per source and path, not one per line. */
+function labelOf(source: Source): RunLabel {
+  let label = labels.get(source)
+  if (label === undefined || label.path !== source.path) {
+    label = {
+      source: source.name,
+      host: source.host,
+      path: source.path,
+      app: source.app,
+      start: source.start,
+      parent: source.parent,
+    }
+    labels.set(source, label)
+  }
+  return label
+}
+
+/** Length of a piece of a longer event: not through a UTF-8 sequence, where there is one. */
+function pieceBytes(bytes: Buffer, at: number): number {
+  let length = EVENT_BYTES_MAX
+  while (length > EVENT_BYTES_MAX - 3 && (bytes[at + length] & 0xc0) === 0x80) length--
+  return length
+}

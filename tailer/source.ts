@@ -1,0 +1,169 @@
+// One incarnation of one file, and how it is recognised: a random name drawn at first sight; path, device, inode and
+// content (head, and the bytes before the offset) only recognise it.
+import type { SourceName } from '../shared/messages.ts'
+import { RangeSet } from '../shared/ranges.ts'
+import type { FileStat, OpenFile } from '../shared/world.ts'
+import type { FileRule } from './find-files.ts'
+import { LineParser } from './parse/line-parser.ts'
+import type { StoredSource } from './source-log.ts'
+
+/** First bytes of the file, kept to recognise it. Grows with the file up to this. */
+export const HEAD_BYTES = 256
+/** Last bytes before the offset. */
+export const TAIL_BYTES = 256
+
+export class Source {
+  readonly name: SourceName
+  readonly host: string
+  readonly app: string
+  readonly start: number
+  readonly parent: SourceName | undefined
+  readonly parser: LineParser
+  path: string
+  dev: number
+  ino: number
+  /** Which bytes are in packets of the journal, or were. */
+  readonly coverage: RangeSet
+  /** Next byte to read. Ahead of the coverage by what is in the packet that is not cut yet. */
+  offset: number
+  head: Buffer
+  tail: Buffer
+  /** Size of the file when last looked at. */
+  size: number
+  file: OpenFile | undefined
+  isSettled: boolean
+  readonly isExcluded: boolean
+  /** Its file has another content now, or is gone: the next look finds out where its own content went. */
+  isLost = false
+  /** Its name is gone while we hold the file open: read to its end, then let go. */
+  isUnlinked = false
+  /** Nothing more will come: its content ended in a copy, or its file is gone. */
+  isFinished: boolean
+  /** Content was compared since the last wait. */
+  isChecked = false
+  /** Modification time and size when last compared: a file replaced by one of the same size differs in the first. */
+  checkedMtimeMs = 0
+  /** Size at which only a part of a line was there, and since when (monotonic ms). */
+  partial: { size: number; since: number } | undefined
+  /** Monotonic ms: last growth; and since when its file is missing. */
+  grewAt: number
+  missingSince: number | undefined
+
+  constructor(stored: StoredSource, rule: FileRule | undefined, now: number) {
+    this.name = stored.source
+    this.host = stored.host
+    this.app = stored.app
+    this.path = stored.path
+    this.dev = stored.dev
+    this.ino = stored.ino
+    this.start = stored.start
+    this.parent = stored.parent
+    this.head = stored.head
+    this.tail = stored.tail
+    this.isSettled = stored.isSettled
+    this.isExcluded = stored.isExcluded
+    this.isFinished = stored.isFinished
+    this.coverage = new RangeSet([[stored.start, stored.to]])
+    this.offset = stored.to
+    this.size = stored.to
+    this.grewAt = now
+    this.parser = new LineParser({ zone: rule?.zone })
+  }
+
+  /** A line was begun before the offset and its end not seen: what follows is no new line. */
+  get isMidLine(): boolean {
+    return this.tail.length > 0 && this.tail[this.tail.length - 1] !== 0x0a
+  }
+
+  /** Where reading must stop because what follows is in packets already. */
+  get readLimit(): number {
+    for (const [from] of this.coverage) if (from > this.offset) return from
+    return Number.POSITIVE_INFINITY
+  }
+
+  isAt(stat: FileStat): boolean {
+    return stat.ino === this.ino && stat.dev === this.dev
+  }
+
+  /** Takes note of bytes just read, which begin at the offset. */
+  advance(bytes: Buffer): void {
+    if (this.head.length < HEAD_BYTES && this.offset === this.head.length) {
+      this.head = Buffer.concat([this.head, bytes.subarray(0, HEAD_BYTES - this.head.length)])
+    }
+    this.tail =
+      bytes.length >= TAIL_BYTES
+        ? Buffer.from(bytes.subarray(bytes.length - TAIL_BYTES))
+        : Buffer.concat([this.tail, bytes]).subarray(-TAIL_BYTES)
+    this.offset += bytes.length
+  }
+
+  stored(tailer: string, machine: string, to: number, tail: Buffer): StoredSource {
+    return {
+      source: this.name,
+      tailer,
+      machine,
+      host: this.host,
+      path: this.path,
+      app: this.app,
+      dev: this.dev,
+      ino: this.ino,
+      start: this.start,
+      to,
+      head: this.head,
+      tail,
+      parent: this.parent,
+      isSettled: this.isSettled,
+      isExcluded: this.isExcluded,
+      isFinished: this.isFinished,
+    }
+  }
+
+  async closeFile(): Promise<void> {
+    const file = this.file
+    this.file = undefined
+    await file?.close()
+  }
+}
+
+export type Relation =
+  /** Begins with all that was read of the source. */
+  | 'same'
+  /** Is a part of it, from the beginning: a copy that is shorter than what was read. */
+  | 'prefix'
+  | 'other'
+
+/**
+ * How a file's content relates to what is known of a source: head, and the last bytes before where the shorter ends.
+ * @param known  bytes [from, to) of the source, undefined where nobody has them at hand
+ */
+export async function relation(
+  file: OpenFile,
+  size: number,
+  source: Source,
+  known: (from: number, to: number) => Promise<Buffer | undefined>,
+): Promise<Relation> {
+  const headBytes = Math.min(source.head.length, size)
+  if (headBytes === 0 || source.offset === 0) return 'other'
+  if (!(await readAt(file, 0, headBytes)).equals(source.head.subarray(0, headBytes))) return 'other'
+  if (size >= source.offset) {
+    const from = source.offset - source.tail.length
+    return (await readAt(file, from, source.offset)).equals(source.tail) ? 'same' : 'other'
+  }
+  const from = Math.max(0, size - TAIL_BYTES)
+  const expected = await known(from, size)
+  // Nobody can tell any more: the head speaks for it. It is held back for a limited time only.
+  if (expected === undefined) return 'prefix'
+  return (await readAt(file, from, size)).equals(expected) ? 'prefix' : 'other'
+}
+
+/** Bytes [from, to) of a file, fewer at its end. */
+export async function readAt(file: OpenFile, from: number, to: number): Promise<Buffer> {
+  const into = Buffer.allocUnsafe(to - from)
+  let filled = 0
+  while (filled < into.length) {
+    const got = await file.read(into.subarray(filled), from + filled)
+    if (got === 0) break
+    filled += got
+  }
+  return into.subarray(0, filled)
+}

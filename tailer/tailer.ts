@@ -1,0 +1,730 @@
+// One machine's tailer: watch ▸ read ▸ split ▸ parse ▸ pack ▸ own bucket file ▸ two bucks.
+//
+//   run:  open folder ─▶ hear the bucks (if the folder may know less than they) ─▶ rounds ─▶ farewell
+//   a round:  look for files (now and then) · read what grew · cut · seal when the bucket is over · tidy
+//
+// One loop does all reading and cutting, so a packet is cut by nobody else. Links, deliveries and reports run beside it.
+import { Fleet } from '../shared/fleet.ts'
+import type { NodeKeys } from '../shared/keys.ts'
+import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
+import { type GivenUp, type Gone, type Manifest, signGone } from '../shared/manifest.ts'
+import type { Bucket, Epoch, PacketId, SourceRecord, TailerReport } from '../shared/messages.ts'
+import { decodePackets, encodePacket, type Packet, packetKey } from '../shared/packet.ts'
+import { RangeSet } from '../shared/ranges.ts'
+import type { World } from '../shared/world.ts'
+import { PacketBuilder } from './builder.ts'
+import { Delivery } from './delivery.ts'
+import type { FileRule } from './find-files.ts'
+import type { Machine } from './identity.ts'
+import type { Journal, PacketRef } from './journal.ts'
+import { bucketAt, type Opened, openFolder, resumeOf } from './opening.ts'
+import { Reader } from './reader.ts'
+import { isActiveName } from './rotation.ts'
+import type { Sealer } from './sealer.ts'
+import { readAt, type Source } from './source.ts'
+import type { SourceLog, StoredSource } from './source-log.ts'
+import { Sources } from './sources.ts'
+
+export interface TailerConfig {
+  folder: string
+  host: string
+  files: FileRule[]
+  /** Channel addresses, host:port. */
+  bucks: string[]
+  bucketSeconds: number
+  /** A packet is cut at so much raw text, or when its first event is so old. */
+  packetBytes: number
+  packetMs: number
+  /** Unarchived packets on this disk, in bytes; then reading stops: the log files are the buffer. */
+  diskBytesMax: number
+  pollMs: number
+  lookMs: number
+  /** A line whose end does not come is given out in parts after so long. */
+  partialMs: number
+  holdBackMs: number
+  settleMs: number
+  missingMs: number
+  /** How long bucks are waited for that may know more than this folder. */
+  openingWaitMs: number
+  /** How long an orderly stop waits for packets to reach two bucks. */
+  drainMs: number
+  /** Read all files to their ends, wait until all is archived, end. */
+  once: boolean
+}
+
+export const TAILER_DEFAULTS = {
+  bucketSeconds: 60,
+  packetBytes: 1_000_000,
+  packetMs: 250,
+  diskBytesMax: 10_000_000_000,
+  pollMs: 100,
+  lookMs: 250,
+  partialMs: 5_000,
+  holdBackMs: 600_000,
+  settleMs: 10_000,
+  missingMs: 10_000,
+  openingWaitMs: 5_000,
+  drainMs: 5_000,
+  once: false,
+} as const satisfies Partial<TailerConfig>
+
+export interface TailerParts {
+  world: World
+  /** A dialler that speaks with these keys: they may be minted anew. */
+  makeDialer(keys: NodeKeys): Dialer
+  machine: Machine
+}
+
+export interface TailerStatus extends TailerReport {
+  tailer: string
+  packets: number
+  journalBytes: number
+  linksOpen: number
+  eventsRead: number
+  linesRead: number
+  bytesRead: number
+  heldBack: string[]
+  damagedEntries: number
+  /** Once: everything is read, packed and archived. */
+  isDone: boolean
+}
+
+/** A buck found another living tailer under this id. */
+class CloneError extends Error {
+  override readonly name = 'CloneError'
+}
+
+const REPORT_EVERY_MS = 2_000
+/** How often wanted packets without a buck are looked over, and bucket files that could go. */
+const ASSIGN_EVERY_MS = 500
+const TIDY_EVERY_MS = 5_000
+const DISK_RETRY_MS = 1_000
+
+export class Tailer {
+  readonly #config: TailerConfig
+  readonly #parts: TailerParts
+  #life: Life | undefined
+  #isDone = false
+
+  private constructor(config: TailerConfig, parts: TailerParts) {
+    this.#config = config
+    this.#parts = parts
+  }
+
+  /** Reads what the folder knows. Rejects if it cannot be used (IdentityError, errors of the disk). */
+  static async open(config: TailerConfig, parts: TailerParts): Promise<Tailer> {
+    const tailer = new Tailer(config, parts)
+    tailer.#life = await Life.begin(config, parts, false)
+    return tailer
+  }
+
+  /** Resolves once everything is archived (`once`), or when `signal` has aborted and the farewell is said. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await this.#life!.run(signal)
+        this.#isDone = true
+        return
+      } catch (error) {
+        if (!(error instanceof CloneError)) throw error
+        this.#parts.world.log.error('another tailer lives under this id: minting a new one', { tailer: this.#life!.id })
+        this.#life = await Life.begin(this.#config, this.#parts, true)
+      }
+    }
+  }
+
+  status(): TailerStatus {
+    return { ...this.#life!.status(), isDone: this.#isDone }
+  }
+}
+
+interface OpenBucket {
+  manifests: Manifest[]
+  /** Bucks that have the manifests. */
+  toldTo: Set<string>
+  /** One random buck holds the whole bucket. */
+  isEnsured: boolean
+}
+
+/** The tailer under one id: from the opening of an epoch to its farewell. */
+class Life {
+  readonly #config: TailerConfig
+  readonly #world: World
+  readonly #keys: NodeKeys
+  readonly #machine: Machine
+  readonly #fleet: Fleet
+  readonly #journal: Journal
+  readonly #sourceLog: SourceLog
+  readonly #sealer: Sealer
+  readonly #sources: Sources
+  readonly #reader: Reader
+  readonly #builder: PacketBuilder
+  readonly #delivery: Delivery
+  readonly #opened: Opened
+  readonly #stop = new AbortController()
+  #epoch: Epoch
+  #sequence: number
+  #bucket: Bucket
+  /** Monotonic ms of the oldest event in the builder. */
+  #builderSince = 0
+  #stopped: string | undefined
+  #mustReopen = false
+  #failure: unknown
+  #heard = new Set<string>()
+  #beyond = new Map<string, { id: PacketId; link: Link }>()
+  #remembered: SourceRecord[] = []
+  readonly #sealed = new Map<Bucket, OpenBucket>()
+  readonly #caughtUp = new WeakSet<Source>()
+  #events = 0
+  #lines = 0
+  #bytes = 0
+
+  private constructor(config: TailerConfig, parts: TailerParts, opened: Opened) {
+    this.#config = config
+    this.#world = parts.world
+    this.#machine = parts.machine
+    this.#opened = opened
+    this.#keys = opened.identity.keys
+    this.#journal = opened.journal
+    this.#sourceLog = opened.sourceLog
+    this.#sealer = opened.sealer
+    this.#epoch = opened.epoch
+    this.#sequence = opened.sequence
+    this.#bucket = bucketAt(this.#world.clock.now(), config.bucketSeconds)
+    this.#builder = new PacketBuilder(Math.ceil(config.packetBytes * 1.3))
+    this.#reader = new Reader(this.#world, config.partialMs)
+    this.#sources = new Sources(
+      { ...config, rules: config.files },
+      {
+        ...this.#world,
+        birth: sources => this.#birth(sources),
+        giveUp: what => this.#giveUp(what),
+        journalBytes: (source, from, to) => this.#journal.sourceBytes(source.name, from, to),
+      },
+      opened.sources,
+      !opened.identity.isSameBoot && !opened.identity.isFresh,
+    )
+    for (const ref of opened.journal.refs) {
+      for (const run of ref.runs) this.#sources.get(run.source)?.coverage.add(run.from, run.to)
+    }
+    this.#delivery = new Delivery(opened.journal, this.#world, refs => this.#archived(refs))
+    for (const manifest of opened.journal.manifests) {
+      if (manifest.tailer === this.#keys.id) this.#remember(manifest)
+    }
+    this.#fleet = new Fleet(config.bucks, parts.makeDialer(this.#keys), this.#world, {
+      onLink: link => this.#greet(link),
+      onLost: link => this.#delivery.lost(link),
+    })
+  }
+
+  static async begin(config: TailerConfig, parts: TailerParts, mintAnew: boolean): Promise<Life> {
+    return new Life(config, parts, await openFolder(config, parts.world, parts.machine, mintAnew))
+  }
+
+  get id(): string {
+    return this.#keys.id
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const beside = this.#stop.signal
+    const tasks = [
+      this.#fleet.run(beside),
+      this.#ensureLoop(beside),
+      this.#reportLoop(beside),
+      this.#assignLoop(beside),
+    ]
+    try {
+      if (this.#opened.needsWord) await this.#hearBucks(signal)
+      await this.#rounds(signal)
+      if (!signal.aborted && this.#config.once) await this.#untilArchived(signal)
+      if (signal.aborted) await this.#sayFarewell()
+    } finally {
+      this.#stop.abort()
+      await Promise.all(tasks)
+      for (const source of this.#sources.all) await source.closeFile()
+      await this.#journal.close()
+      await this.#sourceLog.close()
+    }
+  }
+
+  status(): Omit<TailerStatus, 'isDone'> {
+    return {
+      ...this.#report(),
+      tailer: this.#keys.id,
+      packets: this.#journal.size,
+      journalBytes: this.#journal.bytes,
+      linksOpen: this.#fleet.open().length,
+      eventsRead: this.#events,
+      linesRead: this.#lines,
+      bytesRead: this.#bytes,
+      heldBack: this.#sources.heldBack,
+      damagedEntries: this.#journal.damages.length,
+    }
+  }
+
+  // ── rounds ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #rounds(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#world
+    const { once, pollMs, lookMs } = this.#config
+    let nextLook = clock.monotonic()
+    let nextTidy = nextLook + TIDY_EVERY_MS
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#mustReopen) await this.#newEpoch()
+      await this.#sealIfOver()
+      const isFull = this.#journal.bytes > this.#config.diskBytesMax
+      this.#stopped = isFull ? 'the disk limit is reached: reading goes on when packets are archived' : undefined
+      const mustLook = clock.monotonic() >= nextLook || [...this.#sources.all].some(source => source.isLost)
+      if (mustLook) {
+        await this.#sources.look(once)
+        nextLook = clock.monotonic() + lookMs
+      }
+      const taken = isFull ? 0 : await this.#readAll(once)
+      const isOld = this.#builder.events > 0 && clock.monotonic() - this.#builderSince >= this.#config.packetMs
+      if (isOld || this.#builder.isFull || (once && taken === 0)) await this.#cut()
+      if (clock.monotonic() >= nextTidy) {
+        await this.#tidy()
+        nextTidy = clock.monotonic() + TIDY_EVERY_MS
+      }
+      if (once && taken === 0 && mustLook && !isFull && this.#builder.events === 0) return
+      // Aborted: what is in the builder is cut and sealed by the farewell.
+      if (signal.aborted) return
+      if (taken === 0) await this.#pause(once ? 1 : pollMs, signal)
+    }
+  }
+
+  /** One quantum of every source that grew; answers the bytes taken. */
+  async #readAll(isLast: boolean): Promise<number> {
+    let taken = 0
+    for (const source of this.#sources.all) {
+      if (source.isExcluded || source.isFinished || source.isLost) continue
+      if (source.isSettled && source.size <= source.offset) continue
+      await this.#catchUpSteps(source)
+      if (this.#builder.events === 0) this.#builderSince = this.#world.clock.monotonic()
+      const got = await this.#reader.read(source, this.#builder, isLast)
+      taken += got
+      if (this.#builder.rawBytes >= this.#config.packetBytes) await this.#cut()
+      if (got === 0) await this.#settle(source)
+    }
+    return taken
+  }
+
+  /** A rotated file that was read to its end and is quiet is closed; one whose name is gone is done with. */
+  async #settle(source: Source): Promise<void> {
+    if (source.size > source.offset || source.isLost) return
+    if (this.#world.clock.monotonic() - source.grewAt < this.#config.settleMs) return
+    if (source.isUnlinked) {
+      source.isFinished = true
+      source.isSettled = true
+      source.ino = 0
+    } else if (!isActiveName(source.path) && !source.isSettled) {
+      source.isSettled = true
+    } else return
+    await source.closeFile()
+    await this.#birth([source])
+  }
+
+  /** After a restart the begun hash step is read once more, so that its hash becomes known. */
+  async #catchUpSteps(source: Source): Promise<void> {
+    if (this.#caughtUp.has(source) || source.file === undefined) return
+    this.#caughtUp.add(source)
+    const from = this.#sealer.stepLacksFrom(source.name, source.offset)
+    if (from === undefined || !source.coverage.covers(from, source.offset)) return
+    this.#sealer.catchUpStep(source.name, from, await readAt(source.file, from, source.offset))
+  }
+
+  /** Packs what was collected and puts it into the journal, then on its way. Waits while the disk is full. */
+  async #cut(): Promise<void> {
+    if (this.#builder.events === 0) return
+    const events = this.#builder.take()
+    const sequence = this.#sequence + 1
+    const packet = encodePacket({ tailer: this.#keys.id, epoch: this.#epoch, sequence, bucket: this.#bucket }, events)
+    const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
+    this.#sequence = sequence
+    for (const run of events.runs) this.#sources.get(run.source)?.coverage.add(run.from, run.to)
+    this.#sealer.count(sequence, events)
+    this.#events += packet.header.events
+    this.#lines += packet.header.lines
+    this.#bytes += packet.header.rawBytes
+    this.#delivery.add(ref, packet.bytes)
+  }
+
+  /** A full or failing disk stops the reading, not the process. */
+  async #untilWritten<T>(write: () => Promise<T>): Promise<T> {
+    for (let isTold = false; ; isTold = true) {
+      try {
+        const done = await write()
+        if (isTold) this.#stopped = undefined
+        return done
+      } catch (error) {
+        this.#stopped = `the tailer's disk does not take writes: ${(error as Error).message}`
+        if (!isTold) this.#world.log.error('journal cannot be written: reading stops until it can', { error })
+        await this.#world.clock.sleep(DISK_RETRY_MS)
+      }
+    }
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#world.clock.sleep(ms, signal).catch(ifAborted(signal))
+  }
+
+  // ── buckets ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #sealIfOver(): Promise<void> {
+    const bucket = bucketAt(this.#world.clock.now(), this.#config.bucketSeconds)
+    if (bucket === this.#bucket) return
+    await this.#cut()
+    await this.#seal(false)
+    this.#bucket = bucket
+  }
+
+  async #seal(isFarewell: boolean): Promise<void> {
+    const manifest = this.#sealer.seal(this.#epoch, this.#bucket, isFarewell)
+    await this.#untilWritten(() => this.#journal.appendManifest(manifest))
+    this.#remember(manifest)
+    for (const link of this.#fleet.open()) await this.#tell(link, manifest.bucket)
+  }
+
+  #remember(manifest: Manifest): void {
+    const known = this.#sealed.get(manifest.bucket)
+    if (known === undefined)
+      this.#sealed.set(manifest.bucket, { manifests: [manifest], toldTo: new Set(), isEnsured: false })
+    else {
+      known.manifests.push(manifest)
+      known.toldTo.clear()
+      known.isEnsured = false
+    }
+  }
+
+  /** The manifests of a bucket to a buck. False if they did not get there. */
+  async #tell(link: Link, bucket: Bucket): Promise<boolean> {
+    const sealed = this.#sealed.get(bucket)
+    if (sealed === undefined || sealed.toldTo.has(link.peer.id)) return true
+    const { manifests } = sealed
+    const count = manifests.length
+    try {
+      for (const manifest of manifests) await link.ask('manifest', { manifest })
+    } catch (error) {
+      if (error instanceof LinkLostError || error instanceof RefusedError) return false
+      throw error
+    }
+    // A further manifest may have come meanwhile.
+    if (manifests.length === count) sealed.toldTo.add(link.peer.id)
+    return true
+  }
+
+  /** T4: when a bucket is over, a random while later one random buck is made to hold all of it. */
+  async #ensureLoop(signal: AbortSignal): Promise<void> {
+    const { random } = this.#world
+    const pauseMs = this.#config.once ? 20 : Math.min(this.#config.bucketSeconds * 1000, 10_000) / 2
+    while (!signal.aborted) {
+      await this.#pause(pauseMs * (0.5 + random.fraction()), signal)
+      for (const [bucket, sealed] of this.#sealed) {
+        if (sealed.isEnsured || signal.aborted) continue
+        const links = this.#fleet.open()
+        if (links.length === 0) break
+        const link = links[Math.floor(random.fraction() * links.length)]
+        sealed.isEnsured = await this.#ensure(link, bucket)
+      }
+    }
+  }
+
+  async #ensure(link: Link, bucket: Bucket): Promise<boolean> {
+    try {
+      if (!(await this.#tell(link, bucket))) return false
+      return await this.#delivery.bring(link, await this.#delivery.offer(link, bucket))
+    } catch (error) {
+      if (error instanceof LinkLostError || error instanceof RefusedError) return false
+      throw error
+    }
+  }
+
+  /** Bucket files that are archived and told go, after everything that leans on them is in a synced resume record. */
+  async #tidy(): Promise<void> {
+    const isKept = (bucket: Bucket) => {
+      const sealed = this.#sealed.get(bucket)
+      return bucket === this.#bucket || (sealed !== undefined && !sealed.isEnsured)
+    }
+    if (!this.#journal.hasRemovable(isKept)) return
+    await this.#cut()
+    try {
+      await this.#journal.sync()
+      await this.#sourceLog.replace(resumeOf(this.#openedNow(), this.#storedSources()))
+      await this.#journal.removeArchived(isKept)
+      for (const [bucket] of this.#sealed) if (!this.#journal.hasFile(bucket)) this.#sealed.delete(bucket)
+    } catch (error) {
+      this.#world.log.error('bucket files cannot be tidied: tried again', { error })
+    }
+  }
+
+  #openedNow(): Pick<Opened, 'epoch' | 'lasts' | 'archived' | 'sealer'> {
+    const lasts = new Map(this.#opened.lasts)
+    lasts.set(this.#epoch, this.#sequence)
+    return { epoch: this.#epoch, lasts, archived: this.#opened.archived, sealer: this.#sealer }
+  }
+
+  #storedSources(): StoredSource[] {
+    return [...this.#sources.all].map(source =>
+      source.stored(this.#keys.id, this.#machine.identity, source.offset, source.tail),
+    )
+  }
+
+  /** Synced before it resolves; what it says of offsets is synced in the journal before. */
+  async #birth(sources: Source[]): Promise<void> {
+    await this.#cut()
+    await this.#untilWritten(async () => {
+      await this.#journal.sync()
+      await this.#sourceLog.birth(
+        sources.map(source => source.stored(this.#keys.id, this.#machine.identity, source.offset, source.tail)),
+      )
+    })
+  }
+
+  async #giveUp(what: GivenUp): Promise<void> {
+    const fields = { path: what.path, source: what.source, from: what.from, to: what.to, reason: what.reason }
+    if (what.kind === 'excluded') this.#world.log.info('range excluded', fields)
+    else
+      this.#world.log.warn(what.kind === 'hole' ? 'lines lost before they could be read' : 'cannot be proven', fields)
+    await this.#untilWritten(() =>
+      this.#journal.appendNote(this.#keys.id, { epoch: this.#epoch, bucket: this.#bucket, gaveUp: what }),
+    )
+    this.#sealer.giveUp(what)
+  }
+
+  /** A buck knows more of this epoch than we do: the machine was put back in time while it ran. */
+  async #newEpoch(): Promise<void> {
+    this.#mustReopen = false
+    await this.#cut()
+    await this.#seal(false)
+    this.#opened.lasts.set(this.#epoch, this.#sequence)
+    const count = Number(this.#epoch.split('-')[0]) + 1
+    this.#epoch = `${count}-${this.#world.random.bytes(8).toString('hex')}`
+    this.#sequence = 0
+    await this.#untilWritten(() => this.#sourceLog.opening(this.#epoch))
+    this.#world.log.warn('epoch opened anew: a buck knew a higher sequence', { epoch: this.#epoch })
+  }
+
+  // ── bucks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #greet(link: Link): Promise<void> {
+    link.serve(this.#server(link))
+    try {
+      const { body } = await link.ask('open', {
+        epoch: this.#epoch,
+        last: this.#sequence,
+        former: [...this.#opened.lasts].map(([epoch, last]) => ({ epoch, last })),
+        machine: this.#machine.identity,
+        host: this.#config.host,
+        wantSources: this.#opened.needsWord,
+      })
+      if (body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
+      for (const { bucket: _, ...id } of body.beyond) this.#beyond.set(packetKey(id), { id, link })
+      this.#remembered.push(...body.sources)
+    } catch (error) {
+      if (error instanceof RefusedError && error.code === 'clone') this.#failure = new CloneError(error.message)
+      throw error
+    }
+    this.#heard.add(link.address)
+    await this.#delivery.open(link)
+    for (const bucket of [...this.#sealed.keys()]) await this.#tell(link, bucket)
+  }
+
+  #server(link: Link): Server {
+    // The answer's type depends on the request's: one cast here instead of one per case.
+    return (async (type: string, body: never) => {
+      switch (type) {
+        case 'ping':
+          return { body: {} }
+        case 'archived':
+          return this.#onArchived(body)
+        case 'want':
+          return this.#onWant(link, body)
+        case 'throttle':
+          this.#delivery.throttle(
+            link,
+            (body as { seconds: number }).seconds,
+            (body as { leastIntervalMs?: number }).leastIntervalMs,
+          )
+          return { body: {} }
+        default:
+          throw new RefusedError('bad-request', `a tailer does not answer ${type}`)
+      }
+    }) as unknown as Server
+  }
+
+  #onArchived({ tailer, runs }: { tailer: string; runs: { epoch: Epoch; first: number; sums: Buffer }[] }) {
+    const refs: PacketRef[] = []
+    for (const { epoch, first, sums } of runs) {
+      for (let i = 0; i * 8 < sums.length; i++) {
+        const ref = this.#journal.find(tailer, epoch, first + i)
+        if (ref?.id.sum === sums.toString('hex', i * 8, i * 8 + 8)) refs.push(ref)
+      }
+    }
+    this.#archived(refs)
+    return { body: {} }
+  }
+
+  #archived(refs: PacketRef[]): void {
+    for (const ref of refs) {
+      this.#delivery.forget(ref)
+      this.#journal.drop(ref)
+      let sequences = this.#opened.archived.get(ref.id.epoch)
+      if (sequences === undefined) this.#opened.archived.set(ref.id.epoch, (sequences = new RangeSet()))
+      sequences.add(ref.id.sequence, ref.id.sequence + 1)
+    }
+  }
+
+  #onWant(link: Link, { tailer, epoch, sequences }: { tailer: string; epoch: Epoch; sequences: number[] }) {
+    const gone: Gone[] = []
+    const here: PacketRef[] = []
+    if (tailer !== this.#keys.id) throw new RefusedError('bad-request', `this is tailer ${this.#keys.id}`)
+    for (const sequence of sequences) {
+      const ref = this.#journal.find(tailer, epoch, sequence)
+      if (ref !== undefined) {
+        // Nobody holds it, whatever was believed before.
+        ref.holders.clear()
+        here.push(ref)
+      } else if (!this.#opened.archived.get(epoch)?.has(sequence)) {
+        gone.push(signGone({ tailer, epoch, sequence }, this.#keys.box.publicKey, this.#keys.signing))
+      }
+    }
+    if (here.length > 0) {
+      void this.#delivery.bring(link, here).then(() => this.#delivery.wantAgain(here))
+    }
+    return { body: { gone } }
+  }
+
+  /** What bucks hold beyond the journal comes back into it, so that nothing is cut again in another way. */
+  async #hearBucks(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#world
+    const deadline = clock.monotonic() + this.#config.openingWaitMs
+    while (this.#heard.size < this.#config.bucks.length && clock.monotonic() < deadline && !signal.aborted) {
+      if (this.#failure !== undefined) throw this.#failure
+      await this.#pause(20, signal)
+    }
+    if (this.#heard.size < this.#config.bucks.length) {
+      log.warn('not every buck was heard at the opening: what they may know more is compared later', {
+        heard: this.#heard.size,
+        of: this.#config.bucks.length,
+      })
+    }
+    for (const record of this.#remembered) {
+      const known = this.#sources.get(record.source)
+      if (known === undefined) {
+        this.#sources.adopt({ ...record, isSettled: false, isExcluded: false, isFinished: false })
+        log.info('source known to a buck', { source: record.source, path: record.path, to: record.to })
+      } else if (this.#opened.identity.isFresh && record.to > known.offset) {
+        known.coverage.add(known.start, record.to)
+        known.offset = record.to
+        known.head = record.head
+        known.tail = record.tail
+      }
+    }
+    for (const { id, link } of this.#beyond.values()) {
+      const packet = await this.#fetch(link, id)
+      if (packet === undefined) continue
+      const isKnown = packet.runs.every(run => this.#sources.get(run.source) !== undefined)
+      if (!isKnown) continue
+      const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
+      ref.holders.add(link.peer.id)
+      for (const run of packet.runs) {
+        const source = this.#sources.get(run.source)!
+        source.coverage.add(run.from, run.to)
+        const to = source.coverage.endFrom(source.start)
+        if (to > source.offset) {
+          source.tail = (await this.#journal.sourceBytes(source.name, Math.max(run.from, to - 256), to)) ?? source.tail
+          source.offset = to
+        }
+      }
+      const last = this.#opened.lasts.get(id.epoch) ?? 0
+      this.#opened.lasts.set(id.epoch, Math.max(last, id.sequence))
+      log.info('packet taken back from a buck', { epoch: id.epoch, sequence: id.sequence, buck: link.address })
+    }
+  }
+
+  async #fetch(link: Link, id: PacketId): Promise<Packet | undefined> {
+    try {
+      const { payload } = await link.ask('fetch', { ids: [id] })
+      for (const packet of decodePackets(payload ?? Buffer.alloc(0))) {
+        if (packetKey(packet.header.id) === packetKey(id)) return packet
+      }
+    } catch (error) {
+      this.#world.log.warn('packet cannot be taken back', { epoch: id.epoch, sequence: id.sequence, error })
+    }
+    return undefined
+  }
+
+  async #assignLoop(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#pause(ASSIGN_EVERY_MS, signal)
+      this.#delivery.assign()
+    }
+  }
+
+  async #reportLoop(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#pause(REPORT_EVERY_MS, signal)
+      const report = this.#report()
+      for (const link of this.#fleet.open()) {
+        try {
+          const { body } = await link.ask('report', report)
+          if (body.throttle !== undefined)
+            this.#delivery.throttle(link, body.throttle.seconds, body.throttle.leastIntervalMs)
+        } catch (error) {
+          if (!(error instanceof LinkLostError || error instanceof RefusedError)) throw error
+        }
+      }
+    }
+  }
+
+  #report(): TailerReport {
+    return {
+      host: this.#config.host,
+      epoch: this.#epoch,
+      bucketSeconds: this.#config.bucketSeconds,
+      sources: [...this.#sources.all]
+        .filter(source => !source.isExcluded && !source.isFinished)
+        .map(({ name, path, start, size, offset }) => ({
+          source: name,
+          path,
+          start,
+          size: Math.max(size, offset),
+          read: offset,
+        })),
+      underReplicatedPackets: this.#delivery.underReplicatedPackets,
+      underReplicatedBytes: this.#delivery.underReplicatedBytes,
+      stopped: this.#stopped,
+    }
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Once: the bucket is sealed at once, with the farewell; then everything is waited for. */
+  async #untilArchived(signal: AbortSignal): Promise<void> {
+    await this.#seal(true)
+    const isToldTwice = () => [...this.#sealed.values()].every(sealed => sealed.isEnsured)
+    while ((this.#journal.size > 0 || !isToldTwice()) && !signal.aborted) {
+      if (this.#failure !== undefined) throw this.#failure
+      await this.#pause(20, signal)
+    }
+    if (!signal.aborted) await this.#tidy()
+  }
+
+  async #sayFarewell(): Promise<void> {
+    await this.#cut()
+    await this.#seal(true)
+    const { clock } = this.#world
+    const deadline = clock.monotonic() + this.#config.drainMs
+    const isDelivered = () => this.#delivery.underReplicatedPackets === 0 || this.#fleet.open().length < 2
+    while (!isDelivered() && clock.monotonic() < deadline) await clock.sleep(20)
+    await this.#journal.sync()
+  }
+}
+
+/** For waits that a signal ends: the loop around them looks at the signal itself. */
+function ifAborted(signal: AbortSignal): (error: unknown) => void {
+  return error => {
+    if (!signal.aborted) throw error
+  }
+}
