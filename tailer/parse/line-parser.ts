@@ -200,7 +200,9 @@ export class LineParser {
           this.#takeFileName(b, start, at)
           this.level = findLevel(b, start, at)
         }
-        if (this.level === 0) this.level = findLevel(b, after, end)
+        // What follows is the client's to choose: an upper-case word in its request is no level.
+        if (isRequest(b, open, after, end)) this.level = 0
+        else if (this.level === 0) this.level = findLevel(b, after, end)
         return true
       }
       const next = wordEnd(b, at, end)
@@ -295,9 +297,15 @@ function readAccessLine(b: Buffer, start: number, end: number, time: TimeRead): 
   for (let at = start; at < end && b[at] !== 0x22; at++) {
     if (b[at] !== 0x5b || at + 1 >= end || !isDigit(b[at + 1])) continue
     const after = readAccessTime(b, at + 1, end, time)
-    if (after > 0 && after + 2 < end && b[after] === 0x5d && b[after + 1] === 0x20 && b[after + 2] === 0x22) return true
+    if (after > 0 && isRequest(b, at + 1, after, end)) return true
   }
   return false
+}
+
+/** `10/Oct/2000:13:55:36 -0700` in [at, after), and `] "` behind it. */
+function isRequest(b: Buffer, at: number, after: number, end: number): boolean {
+  if (after + 2 >= end || b[at + 2] !== 0x2f || b[at + 6] !== 0x2f) return false
+  return b[after] === 0x5d && b[after + 1] === 0x20 && b[after + 2] === 0x22
 }
 
 const TIME_KEYS = ['time', 'ts', 'timestamp', '@timestamp', 't'].map(key => Buffer.from(`${key}=`))
