@@ -50,8 +50,8 @@ function compile(node: QueryNode): Compiled {
     case 'field':
       return { test: fieldTest(node.field, node.parts), cost: 0 }
     case 'regex': {
-      const matches = compilePattern(node.source, node.ignoreCase)
-      return { test: (event, end) => matches(event.bytes.toString('utf8', 0, end)), cost: 2 }
+      const pattern = compilePattern(node.source, node.ignoreCase)
+      return { test: (event, end) => pattern.isIn(event.bytes.toString('utf8', 0, end)), cost: 2 }
     }
     case 'all':
       return all(node.of.map(compile))

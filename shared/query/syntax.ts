@@ -1,6 +1,6 @@
 // From the text of a query to its tree. Recursive descent, one character of look-ahead, offsets in UTF-16 units.
 import { LEVELS } from '../events.ts'
-import { compilePattern, PatternError } from './pattern.ts'
+import { compilePattern, PATTERN_STEPS_MAX, PatternError } from './pattern.ts'
 
 export const QUERY_BYTES_MAX = 4096
 /** Parentheses within parentheses. */
@@ -54,6 +54,7 @@ class Parser {
   #at = 0
   #depth = 0
   #terms = 0
+  #patternSteps = 0
 
   constructor(text: string) {
     this.#text = text
@@ -155,10 +156,14 @@ class Parser {
       this.#fail(this.#at, `"${next}" right after a regular expression; only the flag i is known`, hint)
     }
     try {
-      compilePattern(source, ignoreCase)
+      this.#patternSteps += compilePattern(source, ignoreCase).steps
     } catch (error) {
       if (!(error instanceof PatternError)) throw error
       this.#fail(at, error.message, 'The syntax is that of RE2: no back references, no look-around.')
+    }
+    if (this.#patternSteps > PATTERN_STEPS_MAX) {
+      const reason = `too big: ${this.#patternSteps} steps, ${PATTERN_STEPS_MAX} allowed for all regular expressions together`
+      this.#fail(at, reason, 'Write smaller counts in {n,m}, or fewer alternatives.')
     }
     return { kind: 'regex', source, ignoreCase }
   }
