@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { test } from 'tap'
 import { QueryError, type QueryNode } from './query/syntax.ts'
 import { parseQuery, type Searchable } from './query.ts'
@@ -291,11 +292,11 @@ test('random queries over random lines answer as a slow and simple matcher does'
   const random = numbers(seed)
   const lines = someLines(random)
   let hits = 0
-  for (let round = 0; round < 4000; round++) {
+  for (let round = 0; round < 1500; round++) {
     const node = randomNode(random, lines, 3)
     const text = write(node)
     const query = parseQuery(text)
-    t.strictSame(query.root, node, text) || t.comment(text)
+    if (!isDeepStrictEqual(query.root, node)) t.fail(`${text} is understood as ${JSON.stringify(query.root)}`)
     for (let i = 0; i < 25; i++) {
       const at = random(lines.length - 3)
       const block = Buffer.concat(lines.slice(at, at + 3).map(line => line.bytes))
@@ -313,7 +314,7 @@ test('random queries over random lines answer as a slow and simple matcher does'
       }
     }
   }
-  t.ok(hits > 10_000, `${hits} were found`)
+  t.ok(hits > 5_000, `${hits} were found`)
 })
 
 /** Letters that fold, join, stand alone or break: where implementations differ. */
