@@ -1,0 +1,115 @@
+// A running archie, asked over its REST (docs/rest.md).
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { type AnswerNote, type EventJson, eventJsonBytes } from '../shared/event-json.ts'
+import type { FoundEvent, Level } from '../shared/events.ts'
+import { parseTime } from '../shared/face/time-text.ts'
+import type { Ledger } from '../shared/ledger.ts'
+import { type CommandError, failure, reasonOf, usageError } from './fail.ts'
+import type { Place, PlaceRequest, PlaceSource } from './place.ts'
+
+/** For the small answers; a search streams as long as it takes. */
+const ANSWER_MS_MAX = 60_000
+
+export function archiePlace(url: string): Place {
+  const base = checkedUrl(url)
+  return {
+    name: `archie at ${base}`,
+    search: (request, onDamage) => search(base, request, onDamage),
+    sources: async () => (await askArchie<{ sources: PlaceSource[] }>(base, '/api/v1/sources')).sources,
+    stepHashes: async source => {
+      const path = `/api/v1/sources/${encodeURIComponent(source)}/steps`
+      const { steps } = await askArchie<{ steps: { step: number; sha256: string }[] }>(base, path)
+      return new Map(steps.map(({ step, sha256 }) => [step, sha256]))
+    },
+    ledger: () => askArchie<Ledger>(base, '/api/v1/ledger'),
+    close: async () => undefined,
+  }
+}
+
+/** One JSON answer. Rejects with CommandError. */
+export async function askArchie<T>(url: string, path: string): Promise<T> {
+  const response = await get(checkedUrl(url), path, 'application/json', AbortSignal.timeout(ANSWER_MS_MAX))
+  return (await response.json()) as T
+}
+
+async function* search(
+  base: string,
+  request: PlaceRequest,
+  onDamage: Parameters<Place['search']>[1],
+): AsyncGenerator<FoundEvent> {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(request)) if (value !== undefined) parameters.set(name, String(value))
+  const aborter = new AbortController()
+  const response = await get(base, `/api/v1/search?${parameters}`, 'application/x-ndjson', aborter.signal)
+  let hasEnd = false
+  try {
+    const body = Readable.fromWeb(response.body as never)
+    const lines = createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })
+    for await (const line of lines) {
+      const value = JSON.parse(line) as EventJson | AnswerNote
+      if ('id' in value) yield foundEvent(value)
+      else if ('damage' in value) onDamage(value.damage)
+      else if ('error' in value) throw failure(`archie could not finish the search: ${value.error}`)
+      else hasEnd = true
+    }
+    if (!hasEnd) throw failure('the answer of archie was cut off before its end; ask again')
+  } catch (error) {
+    throw isOurs(error) ? error : failure(`the answer of archie broke off: ${reasonOf(error)}; ask again`, error)
+  } finally {
+    aborter.abort()
+  }
+}
+
+async function get(base: string, path: string, accept: string, signal: AbortSignal): Promise<Response> {
+  let response: Response
+  try {
+    response = await fetch(base + path, { headers: { accept }, signal })
+  } catch (error) {
+    const cause =
+      (error as Error).name === 'TimeoutError' ? 'it did not answer in time' : reasonOf((error as Error).cause ?? error)
+    throw failure(
+      `cannot reach archie at ${base}: ${cause}; start it (\`bucktail up\`), name another with --archie, or read a data folder with --data`,
+      error,
+    )
+  }
+  if (response.ok) return response
+  const problem = (await response.json().catch(() => ({}))) as { detail?: string; hint?: string; position?: number }
+  const sentence = problem.detail ?? `${base} answered ${response.status}: is it an archie?`
+  const place = problem.position === undefined ? '' : ` (at character ${problem.position + 1})`
+  const hint = problem.hint === undefined ? '' : `; ${problem.hint}`
+  // A request that is wrong in itself is the user's; the rest is the server's.
+  throw response.status === 400 ? usageError(sentence + place + hint) : failure(sentence + place + hint)
+}
+
+function checkedUrl(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
+    throw usageError(`--archie ${url} is not an address; write for example http://127.0.0.1:7780`)
+  }
+  return parsed.href.replace(/\/$/, '')
+}
+
+function foundEvent(json: EventJson): FoundEvent {
+  return {
+    id: json.id,
+    timeNs: parseTime(json.time, 0),
+    timeIsGuessed: json.timeGuessed === true,
+    host: json.host,
+    app: json.app,
+    level: json.level as Level,
+    path: json.path,
+    source: json.source,
+    from: json.offset,
+    to: json.end,
+    lines: json.lines,
+    bytes: eventJsonBytes(json),
+    tailer: json.tailer,
+    epoch: json.epoch,
+    sequence: json.sequence,
+  }
+}
+
+function isOurs(error: unknown): error is CommandError {
+  return error instanceof Error && error.name === 'CommandError'
+}

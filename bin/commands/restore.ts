@@ -1,0 +1,316 @@
+// A file that was tailed, given back byte for byte.
+//
+//   which incarnation ▸ archive, and for what is not archived yet index and bucks, both by offset ▸ joined ▸ hashed step by step
+//   ▸ temporary file ▸ renamed
+// Overlapping copies are compared: different bytes at one offset are an error, never a choice made in silence.
+import { createHash, type Hash } from 'node:crypto'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { FoundEvent } from '../../shared/events.ts'
+import { STEP_BYTES } from '../../shared/manifest.ts'
+import { RangeSet } from '../../shared/ranges.ts'
+import { CommandError, EXIT, failure, reasonOf, usageError } from '../fail.ts'
+import { openPlace, type Place, type PlaceFlags, type PlaceSource } from '../place.ts'
+import { counted, escapeControls, Output, OutputClosedError, size, table } from '../terminal.ts'
+
+/** Missing ranges named in one message. */
+const HOLES_SHOWN = 10
+/** Gathered before a write: lines are short. */
+const WRITE_BYTES = 1024 * 1024
+
+interface Flags extends PlaceFlags {
+  host?: string
+  file?: string
+  source?: string
+  all?: boolean
+  list?: boolean
+  since?: string
+  until?: string
+  out?: string
+  holes?: boolean
+}
+
+export async function restore(flags: Flags): Promise<number> {
+  if (flags.file === undefined && flags.source === undefined) {
+    throw usageError('which file? --file PATH names it as it was tailed, --source ID one incarnation of it')
+  }
+  if (flags.out === undefined && !flags.list)
+    throw usageError('where to? --out FILE names the file to write, --list only lists')
+  const place = await openPlace(flags)
+  try {
+    const candidates = choose(await place.sources(), flags, place.name)
+    if (flags.list) return await list(candidates)
+    if (!flags.all) return await restoreOne(place, candidates.at(-1)!, flags.out!, flags)
+    mkdirSync(flags.out!, { recursive: true })
+    let exitCode: number = EXIT.fine
+    for (const source of candidates) {
+      const out = join(flags.out!, `${basename(source.path)}.${source.source}`)
+      exitCode = Math.max(exitCode, await restoreOne(place, source, out, flags))
+    }
+    return exitCode
+  } finally {
+    await place.close()
+  }
+}
+
+/** The incarnations meant, oldest first. */
+function choose(sources: PlaceSource[], flags: Flags, where: string): PlaceSource[] {
+  const found = sources.filter(
+    ({ source, host, path }) =>
+      (flags.source === undefined || source === flags.source) &&
+      (flags.host === undefined || host === flags.host) &&
+      (flags.file === undefined || path === flags.file || path.endsWith(`/${flags.file.replace(/^\/+/, '')}`)),
+  )
+  if (found.length === 0) {
+    const what = [flags.source, flags.file, flags.host && `host ${flags.host}`].filter(Boolean).join(', ')
+    throw failure(`${where} knows no file ${what}; \`bucktail ledger\` lists what was tailed`)
+  }
+  const names = [...new Set(found.map(({ host, path }) => `${host}:${path}`))]
+  if (names.length > 1 && !flags.list) {
+    throw usageError(
+      `that names several files: ${names.slice(0, 5).join(', ')}; add --host, or the whole path with --file`,
+    )
+  }
+  return found
+}
+
+async function list(sources: PlaceSource[]): Promise<number> {
+  const rows = sources.map(({ source, host, path, archive, recent }) => [
+    source,
+    escapeControls(host),
+    escapeControls(path),
+    held({ archive, recent }).total,
+    Math.max(archive?.lines ?? 0, recent?.lines ?? 0),
+    archive?.bytes ?? 0,
+  ])
+  const output = new Output()
+  await output.line(table(['source', 'host', 'file', 'bytes', 'lines', 'archived'], rows))
+  await output.flush()
+  return EXIT.fine
+}
+
+async function restoreOne(place: Place, source: PlaceSource, out: string, flags: Flags): Promise<number> {
+  const isPart = flags.since !== undefined || flags.until !== undefined
+  const sink = out === '-' ? new StandardSink() : new FileSink(out)
+  try {
+    const result = await writeSource(place, source, sink, flags)
+    const { holes, bytes } = result
+    if (holes.length > 0 && !isPart) {
+      const named = holes
+        .slice(0, HOLES_SHOWN)
+        .map(([from, to]) => `${from}–${to}`)
+        .join(', ')
+      const more = holes.length > HOLES_SHOWN ? ` and ${holes.length - HOLES_SHOWN} more` : ''
+      const sentence = `bytes ${named}${more} of ${source.host}:${source.path} (${source.source}) are missing`
+      if (!flags.holes)
+        throw new CommandError(EXIT.holes, `${sentence}; nothing was written, --holes writes what there is`)
+      process.stderr.write(`bucktail: ${sentence}\n`)
+    }
+    await sink.commit()
+    const proof = isPart
+      ? ''
+      : `, ${result.checked === 0 ? 'no step hashes known' : `${counted(result.checked, 'step hash').replace(/hashs$/, 'hashes')} agree`}`
+    process.stderr.write(
+      `bucktail: ${escapeControls(source.path)} of ${escapeControls(source.host)}: ${size(bytes)}, sha256 ${result.sha256}${proof}${out === '-' ? '' : `, written to ${out}`}\n`,
+    )
+    return holes.length > 0 && !isPart ? EXIT.holes : EXIT.fine
+  } catch (error) {
+    sink.discard()
+    if (error instanceof CommandError || error instanceof OutputClosedError) throw error
+    throw failure(`cannot write ${out}: ${reasonOf(error)}`, error)
+  }
+}
+
+interface Written {
+  bytes: number
+  sha256: string
+  holes: [number, number][]
+  /** Steps whose hash the tailer had told and that agree. */
+  checked: number
+}
+
+async function writeSource(place: Place, source: PlaceSource, sink: Sink, flags: Flags): Promise<Written> {
+  const hashes = await place.stepHashes(source.source)
+  const steps = new StepCheck(hashes, source)
+  const whole = createHash('sha256')
+  const written = new RangeSet()
+  let end = 0
+  let bytes = 0
+  /** The last bytes written, to compare what overlaps them. */
+  let last: { from: number; bytes: Buffer } | undefined
+  for await (const event of bothPlaces(place, source, flags)) {
+    let { from, bytes: part } = event
+    if (from < end) {
+      compareOverlap(event, last, source)
+      if (event.to <= end) continue
+      part = part.subarray(end - from)
+      from = end
+    }
+    await sink.write(part)
+    whole.update(part)
+    steps.update(from, part)
+    written.add(from, event.to)
+    bytes += part.length
+    end = event.to
+    last = { from: event.from, bytes: event.bytes }
+  }
+  const until = Math.max(end, held(source).end)
+  return { bytes, sha256: whole.digest('hex'), holes: written.gaps(source.start, until), checked: steps.checked }
+}
+
+/** Archive and recent, merged by offset: the archive lacks the youngest, the index the oldest. */
+async function* bothPlaces(place: Place, source: PlaceSource, flags: Flags): AsyncGenerator<FoundEvent> {
+  const ask = (where: 'archive' | 'recent') =>
+    place.search(
+      { in: where, source: source.source, since: flags.since, until: flags.until, order: 'offset' },
+      ({ where: damaged, reason }) =>
+        process.stderr.write(`bucktail: damaged: ${escapeControls(`${damaged}: ${reason}`)}\n`),
+    )
+  const archive = ask('archive')
+  const recent = ask('recent')
+  try {
+    let a = await archive.next()
+    let b = await recent.next()
+    while (!a.done || !b.done) {
+      if (b.done || (!a.done && a.value.from <= b.value.from)) {
+        yield a.value
+        a = await archive.next()
+      } else {
+        yield b.value
+        b = await recent.next()
+      }
+    }
+  } finally {
+    await archive.return(undefined)
+    await recent.return(undefined)
+  }
+}
+
+function compareOverlap(
+  event: FoundEvent,
+  last: { from: number; bytes: Buffer } | undefined,
+  source: PlaceSource,
+): void {
+  // Copies come next to each other in the order of offsets; what is further back was compared with its own neighbour.
+  if (last === undefined || event.from < last.from) return
+  const length = Math.min(last.from + last.bytes.length, event.to) - event.from
+  const before = last.bytes.subarray(event.from - last.from, event.from - last.from + length)
+  if (before.equals(event.bytes.subarray(0, length))) return
+  throw failure(
+    `two different contents are held for bytes ${event.from}–${event.from + length} of ${source.host}:${source.path} (${source.source}); ` +
+      '`bucktail search --json --file PATH` shows both with the tailer they came from',
+  )
+}
+
+/** Hashes whole steps of the source as they pass, and compares those that the tailer told. */
+class StepCheck {
+  readonly #known: Map<number, string>
+  readonly #source: PlaceSource
+  #hash: Hash | undefined
+  #at = 0
+  checked = 0
+
+  constructor(known: Map<number, string>, source: PlaceSource) {
+    this.#known = known
+    this.#source = source
+  }
+
+  update(from: number, bytes: Buffer): void {
+    // After a hole only the next whole step can be checked.
+    if (from !== this.#at) {
+      this.#hash = undefined
+      this.#at = from
+    }
+    for (let done = 0; done < bytes.length; ) {
+      const inStep = this.#at % STEP_BYTES
+      if (inStep === 0) this.#hash = createHash('sha256')
+      const length = Math.min(bytes.length - done, STEP_BYTES - inStep)
+      this.#hash?.update(bytes.subarray(done, done + length))
+      done += length
+      this.#at += length
+      if (this.#at % STEP_BYTES === 0 && this.#hash !== undefined) this.#compare(this.#at / STEP_BYTES - 1, this.#hash)
+    }
+  }
+
+  #compare(step: number, hash: Hash): void {
+    const known = this.#known.get(step)
+    if (known === undefined) return
+    if (hash.digest('hex') !== known) {
+      const { host, path, source } = this.#source
+      throw failure(
+        `bytes ${step * STEP_BYTES}–${(step + 1) * STEP_BYTES} of ${host}:${path} (${source}) do not have the hash that the tailer signed; \`bucktail fsck\` finds what is damaged`,
+      )
+    }
+    this.checked++
+  }
+}
+
+/** Which bytes there are, wherever. */
+function held({ archive, recent }: Pick<PlaceSource, 'archive' | 'recent'>): RangeSet {
+  return new RangeSet([...(archive?.ranges ?? []), ...(recent?.ranges ?? [])])
+}
+
+interface Sink {
+  write(bytes: Buffer): Promise<void>
+  commit(): Promise<void>
+  discard(): void
+}
+
+class FileSink implements Sink {
+  readonly #path: string
+  readonly #temporary: string
+  #handle: number | undefined
+  #parts: Buffer[] = []
+  #bytes = 0
+
+  constructor(path: string) {
+    this.#path = path
+    this.#temporary = `${path}.${process.pid}.part`
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    this.#parts.push(bytes)
+    this.#bytes += bytes.length
+    if (this.#bytes >= WRITE_BYTES) this.#flush()
+  }
+
+  async commit(): Promise<void> {
+    const handle = this.#flush()
+    fsyncSync(handle)
+    closeSync(handle)
+    this.#handle = undefined
+    renameSync(this.#temporary, this.#path)
+  }
+
+  discard(): void {
+    if (this.#handle !== undefined) closeSync(this.#handle)
+    this.#handle = undefined
+    rmSync(this.#temporary, { force: true })
+  }
+
+  #flush(): number {
+    this.#handle ??= openSync(this.#temporary, 'w')
+    const chunk = Buffer.concat(this.#parts, this.#bytes)
+    for (let at = 0; at < chunk.length; ) at += writeSync(this.#handle, chunk, at)
+    this.#parts = []
+    this.#bytes = 0
+    return this.#handle
+  }
+}
+
+/** Holes are found at the end: what went to a pipe cannot be taken back, the exit code tells. */
+class StandardSink implements Sink {
+  readonly #output = new Output()
+
+  write(bytes: Buffer): Promise<void> {
+    return this.#output.write(bytes)
+  }
+
+  commit(): Promise<void> {
+    return this.#output.flush()
+  }
+
+  discard(): void {
+    // Nothing to take back.
+  }
+}

@@ -1,0 +1,70 @@
+// One role as this process, until SIGINT or SIGTERM (or, under `bucktail up`, until its parent says so or is gone).
+import { setInterval as every } from 'node:timers/promises'
+import type { Role } from '../../shared/link.ts'
+import { realWorld } from '../../shared/real-world.ts'
+import { textLog } from '../../shared/text-log.ts'
+import { type ToChild, tellParent } from '../child-messages.ts'
+import { CommandError, EXIT, type ExitCode, reasonOf } from '../fail.ts'
+import type { RoleStart, RunningRole } from '../roles/role.ts'
+import { type SettingsFlags, settingsOf } from '../settings.ts'
+
+const PROGRESS_MS = 250
+
+const STARTS: Record<Role, () => Promise<(start: RoleStart) => Promise<RunningRole>>> = {
+  tailer: async () => (await import('../roles/tailer.ts')).startTailer,
+  buck: async () => (await import('../roles/buck.ts')).startBuck,
+  porter: async () => (await import('../roles/porter.ts')).startPorter,
+  archie: async () => (await import('../roles/archie.ts')).startArchie,
+}
+
+export function roleCommand(role: Role): (flags: SettingsFlags & { once?: boolean }) => Promise<number> {
+  return async flags => {
+    const stop = new AbortController()
+    const stopNow = () => stop.abort(new Error('told to stop'))
+    process.once('SIGINT', stopNow)
+    process.once('SIGTERM', stopNow)
+    if (process.send !== undefined) {
+      process.on('message', (message: ToChild) => message.type === 'stop' && stopNow())
+      process.once('disconnect', stopNow)
+    }
+    try {
+      await runRole(role, flags, stop.signal)
+      return EXIT.fine
+    } catch (error) {
+      const exitCode: ExitCode = error instanceof CommandError ? error.exitCode : EXIT.failed
+      const message = error instanceof CommandError ? error.message : reasonOf(error)
+      await tellParent({ type: 'failed', message, exitCode })
+      throw error
+    } finally {
+      // The channel to the parent would keep the process alive.
+      if (process.connected) process.disconnect()
+    }
+  }
+}
+
+async function runRole(role: Role, flags: SettingsFlags & { once?: boolean }, signal: AbortSignal): Promise<void> {
+  const { settings, warnings, from } = settingsOf(flags)
+  const log = textLog(process.stderr, settings.log.level)
+  for (const { where, message } of warnings) log.warn('setting not used', { where, message })
+  const start = await STARTS[role]()
+  const isOnce = flags.once === true
+  const running = await start({ settings, world: realWorld({ log }), signal, isOnce })
+  // Watched below; a failure before that is no unhandled one.
+  running.ended.catch(() => undefined)
+  log.info(`${role} started`, { pid: process.pid, settings: from, listens: running.listens.join(', ') })
+  await tellParent({ type: 'ready' })
+  try {
+    await Promise.race([running.ended, tellProgress(running)])
+  } finally {
+    await running.close()
+    log.info(`${role} stopped`)
+  }
+}
+
+/** Never resolves. */
+async function tellProgress({ onceProgress }: RunningRole): Promise<void> {
+  if (onceProgress === undefined || process.send === undefined) return new Promise(() => undefined)
+  for await (const _ of every(PROGRESS_MS, undefined, { ref: false })) {
+    await tellParent({ type: 'progress', progress: onceProgress() })
+  }
+}

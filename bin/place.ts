@@ -1,0 +1,58 @@
+// Where a command looks for lines: a running archie, or a data folder in which nothing runs. The same questions to both.
+import type { FoundEvent } from '../shared/events.ts'
+import type { Ledger } from '../shared/ledger.ts'
+import type { Range } from '../shared/ranges.ts'
+import type { Damage } from '../shared/stores.ts'
+import { archiePlace } from './archie-place.ts'
+import { dataPlace } from './data-place.ts'
+
+export interface PlaceRequest {
+  in: 'recent' | 'archive'
+  q?: string
+  /** As the user wrote them: RFC 3339, a day, or how long ago. */
+  since?: string
+  until?: string
+  host?: string
+  app?: string
+  file?: string
+  source?: string
+  order: 'oldest' | 'newest' | 'offset'
+  limit?: number
+}
+
+/** One incarnation of a file, and what of it is where. */
+export interface PlaceSource {
+  source: string
+  host: string
+  path: string
+  start: number
+  recent?: PlaceSums
+  archive?: PlaceSums
+}
+
+export interface PlaceSums {
+  ranges: Range[]
+  events: number
+  lines: number
+  bytes: number
+}
+
+export interface Place {
+  /** For sentences: "archie at http://…", "the data folder …". */
+  readonly name: string
+  search(request: PlaceRequest, onDamage: (damage: Damage) => void): AsyncGenerator<FoundEvent>
+  sources(): Promise<PlaceSource[]>
+  /** SHA-256, hex, of steps of STEP_BYTES of a source, as the tailer saw them. */
+  stepHashes(source: string): Promise<Map<number, string>>
+  ledger(): Promise<Ledger>
+  close(): Promise<void>
+}
+
+export interface PlaceFlags {
+  archie: string
+  data?: string
+}
+
+export function openPlace(flags: PlaceFlags): Promise<Place> {
+  return flags.data === undefined ? Promise.resolve(archiePlace(flags.archie)) : dataPlace(flags.data)
+}

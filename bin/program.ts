@@ -1,0 +1,233 @@
+// The commands, their options and examples. What a command does is in commands/, loaded when it is called: `--help` and
+// `--version` need none of it.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { EXIT, report } from './fail.ts'
+import { OutputClosedError } from './terminal.ts'
+import { packageVersion } from './version.ts'
+
+const ROLES = {
+  tailer: 'reads the log files of this machine and ships them to the bucks',
+  buck: 'keeps packets until they are archived, and shows them live',
+  porter: 'indexes and archives what the bucks hold; one per environment',
+  archie: 'search, pages and REST; one per environment',
+} as const
+
+export async function main(argv: string[]): Promise<void> {
+  process.exitCode = await run(argv)
+}
+
+async function run(argv: string[]): Promise<number> {
+  let exitCode: number = EXIT.fine
+  const program = buildProgram(code => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync(argv)
+    return exitCode
+  } catch (error) {
+    // Commander has printed its sentence already; `--help` and `--version` end here too.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.fine : EXIT.usage
+    if (error instanceof OutputClosedError) return EXIT.fine
+    return report(error)
+  }
+}
+
+function buildProgram(exit: (code: number) => void): Command {
+  const program = new Command('bucktail')
+    .description('A masterless log aggregator: no line lost, none twice, none changed, and provably so.')
+    .version(packageVersion(), '-V, --version')
+    .exitOverride()
+    .showHelpAfterError('Try `bucktail --help`.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  bucktail up --samples                    see it work, on logs that it makes itself
+  bucktail up '/var/log/**/*.log'          everything on this machine, live page included
+  bucktail up --once --data ./d app.log    read to the end, index, archive, done
+  bucktail search 'error -timeout' --since 2h
+  bucktail restore --host web1 --file /var/log/app.log --out app.log
+
+Exit codes: 0 fine, 1 failed, 2 usage, 3 done but something is missing (and named), 78 settings.
+BUCKTAIL_DEBUG=1 shows where an error came from.`,
+    )
+
+  /** Loads the command when it is called; its answer is the exit code. */
+  const calls =
+    (load: () => Promise<(...args: never[]) => Promise<number>>) =>
+    async (...args: unknown[]): Promise<void> => {
+      const command = await load()
+      exit(await command(...(args as never[])))
+    }
+  const add = (spec: string, description: string, examples: string): Command =>
+    program
+      .command(spec)
+      .description(description)
+      .exitOverride()
+      .showHelpAfterError(`Try \`bucktail ${spec.split(' ')[0]} --help\`.`)
+      .addHelpText('after', `\nExamples:\n${examples.replace(/^/gm, '  ')}`)
+
+  add(
+    'up [files...]',
+    'Everything on this machine: tailer, three bucks, porter, archie and its pages; no settings needed.',
+    `bucktail up --samples
+bucktail up '/var/log/**/*.log' app.log
+bucktail up --once --data ./incident server.log server.log.1
+bucktail up --data ./d --port 8080 --host web1 app.log`,
+  )
+    .option('--once', 'read the files to their ends, wait until all is indexed and archived, then stop')
+    .option('--samples', 'make logs to look at (access, syslog, JSON, stack traces) and tail those')
+    .option('--port <port>', 'port of the live page; bucks and tailer take the ports after it', portNumber)
+    .option('--data <dir>', 'where everything is kept (default: ./bucktail-data, or BUCKTAIL_DATA)')
+    .option('--bucket-time <time>', 'how long lines are collected before they are indexed (default: 10s)')
+    .option('--host <name>', 'name of this machine on its lines (default: the host name)')
+    .option('--ignore-missing', 'with --once: go on without files that cannot be read')
+    .option('--config <file>', 'settings file to start from')
+    .action(calls(async () => (await import('./commands/up.ts')).up))
+
+  for (const [role, what] of Object.entries(ROLES)) {
+    const command = add(
+      role,
+      `One role of a fleet: ${what}.`,
+      `bucktail ${role} --config /etc/bucktail.yaml
+bucktail check --config /etc/bucktail.yaml      first see whether the settings are good`,
+    )
+      .option('--config <file>', 'settings file (default: BUCKTAIL_CONFIG)')
+      .option('--data <dir>', 'where this process keeps its data (default: setting `data`)')
+      .action(calls(async () => (await import('./commands/role.ts')).roleCommand(role as keyof typeof ROLES)))
+    if (role === 'tailer')
+      command.option('--once', 'read the files to their ends, wait until all is archived, then stop')
+  }
+
+  const archieOption = () =>
+    new Option('--archie <url>', 'a running archie').env('BUCKTAIL_ARCHIE').default('http://127.0.0.1:7780')
+  const dataOption = () => new Option('--data <dir>', 'a data folder in which nothing runs, instead of an archie')
+
+  add(
+    'tail [query]',
+    'Lines as they are written, from all bucks, each once.',
+    `bucktail tail
+bucktail tail 'level:error OR timeout' --app nginx
+bucktail tail --json | jq .message`,
+  )
+    .addOption(archieOption())
+    .option('--host <name>', 'only this host')
+    .option('--app <name>', 'only this application')
+    .option('--file <glob>', 'only paths like this')
+    .option('--json', 'one JSON object per line')
+    .action(calls(async () => (await import('./commands/tail.ts')).tail))
+
+  add(
+    'search [query]',
+    'Lines that were written: the recent index and what is not indexed yet, or the archive.',
+    `bucktail search error --since 2h
+bucktail search '"connection refused" -health' --host web1 --since 2026-03-01 --until 2026-03-02
+bucktail search '*ssl*' --in archive --data ./bucktail-data --json
+bucktail search --file '*access*' --raw > access.log`,
+  )
+    .addOption(archieOption())
+    .addOption(dataOption())
+    .option('--since <time>', 'from this time on: 15m, 2h, 2026-03-01, 2026-03-01T12:00:00Z')
+    .option('--until <time>', 'up to this time, not included')
+    .option('--host <name>', 'only this host')
+    .option('--app <name>', 'only this application')
+    .option('--file <glob>', 'only paths like this')
+    .addOption(new Option('--in <where>', 'recent or archive').choices(['recent', 'archive']).default('recent'))
+    .option('--json', 'one JSON object per line')
+    .option('--raw', 'the exact bytes of the lines, nothing else')
+    .option('--limit <n>', 'at most so many; the newest of them', wholeNumber)
+    .action(calls(async () => (await import('./commands/search.ts')).search))
+
+  add(
+    'ledger',
+    'Proves, per host and file, that nothing is missing: read = held = indexed = archived. Exit 3 if there is an open hole.',
+    `bucktail ledger
+bucktail ledger --json --data ./bucktail-data`,
+  )
+    .addOption(archieOption())
+    .addOption(dataOption())
+    .option('--json', 'all of it as JSON')
+    .action(calls(async () => (await import('./commands/ledger.ts')).ledger))
+
+  add(
+    'restore',
+    'Gives a file that was tailed back, byte for byte, and checks its hashes.',
+    `bucktail restore --host web1 --file /var/log/app.log --out app.log
+bucktail restore --file /var/log/app.log --list
+bucktail restore --file /var/log/app.log --all --out ./incarnations/
+bucktail restore --file app.log --data ./bucktail-data --out - | sha256sum`,
+  )
+    .addOption(archieOption())
+    .addOption(dataOption())
+    .option('--host <name>', 'the host; needed only if several have such a file')
+    .option('--file <path>', 'the path as it was tailed, or its end')
+    .option('--source <id>', 'one incarnation, by its id')
+    .option('--all', 'every incarnation, each into a file of its own in the folder --out')
+    .option('--list', 'only list the incarnations')
+    .option('--since <time>', 'only lines from this time on')
+    .option('--until <time>', 'only lines before this time')
+    .option('--out <file>', 'where to write; - is standard output')
+    .option('--holes', 'write what there is although something is missing')
+    .action(calls(async () => (await import('./commands/restore.ts')).restore))
+
+  add(
+    'cat <segments...>',
+    'Prints the lines of segment files of an archive; needs no settings and no process.',
+    'bucktail cat bucktail-data/archive/segments/*.seg | less',
+  ).action(calls(async () => (await import('./commands/cat.ts')).cat))
+
+  add(
+    'keygen <nodes...>',
+    'Makes keys and passes of an environment: ROLE or NAME:ROLE. What is there already stays.',
+    `bucktail keygen --environment prod --out keys tailer buck1:buck buck2:buck buck3:buck porter archie
+bucktail keygen --out keys --renew tailer        a new pass for the same keys`,
+  )
+    .option('--out <dir>', 'folder of the keys', 'keys')
+    .option('--environment <name>', 'name of the environment', 'default')
+    .option('--expires <time>', 'how long the passes count', '3650d')
+    .option('--node <id>', 'a tailer pass for this tailer id only (default: for any machine)')
+    .option('--renew', 'write new passes for the keys that are there')
+    .action(calls(async () => (await import('./commands/keygen.ts')).keygen))
+
+  add(
+    'check',
+    'Reads the settings and says, with line and column, what is wrong; tries the connections.',
+    `bucktail check --config bucktail.yaml
+bucktail check --offline`,
+  )
+    .option('--config <file>', 'settings file (default: BUCKTAIL_CONFIG)')
+    .option('--offline', 'do not connect to anything')
+    .action(calls(async () => (await import('./commands/check.ts')).check))
+
+  add(
+    'status',
+    'How the processes of an environment are: who is connected, what is behind, how full the disks are.',
+    `bucktail status
+bucktail status --json --archie http://archie:7780`,
+  )
+    .addOption(archieOption())
+    .option('--json', 'all of it as JSON')
+    .action(calls(async () => (await import('./commands/status.ts')).status))
+
+  add(
+    'fsck <dir>',
+    'Reads every byte of a data folder, finds what is damaged, and names it. Changes nothing.',
+    'bucktail fsck ./bucktail-data',
+  )
+    .option('--json', 'one JSON object per finding')
+    .action(calls(async () => (await import('./commands/fsck.ts')).fsck))
+
+  return program
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber(text)
+  // The ports after it are used too.
+  if (port < 1 || port > 65_000) throw new InvalidArgumentError('a port is between 1 and 65000')
+  return port
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('it is not a whole number')
+  return Number(text)
+}

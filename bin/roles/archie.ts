@@ -1,0 +1,44 @@
+import { startArchie as serveArchie } from '../../archie/archie.ts'
+import type { Settings } from '../../config/schema.ts'
+import { formatAddress, parseAddress } from '../../config/values.ts'
+import { createDialer } from '../../shared/channel/dial.ts'
+import { channelConfig, credentialsOf } from '../channel.ts'
+import { CommandError, EXIT } from '../fail.ts'
+import { aborted, type RoleStart, type RunningRole } from './role.ts'
+import { openStores } from './stores.ts'
+
+export async function startArchie({ settings, world, signal }: RoleStart): Promise<RunningRole> {
+  const { archie: own } = settings
+  const credentials = credentialsOf(settings, 'archie')
+  const { index, archive } = await openStores(settings, world)
+  const archie = await serveArchie(
+    {
+      ...parseAddress(own.http)!,
+      environment: settings.environment,
+      bucks: bucksOf(settings),
+      allowedHosts: own.allowed_hosts,
+      tokenKey: credentials.liveKey,
+    },
+    {
+      world,
+      dialer: createDialer(channelConfig(settings, 'archie', credentials, credentials.keys!), world, 'buck'),
+      index,
+      archive,
+    },
+  )
+  return { listens: [`http ${archie.address}`], ended: aborted(signal), close: () => archie.close() }
+}
+
+function bucksOf({ bucks, archie }: Settings): { channel: string; http: string }[] {
+  const live = archie.live
+  if (live !== undefined && live.length !== bucks.length) {
+    throw new CommandError(
+      EXIT.settings,
+      `archie.live: ${live.length} addresses for ${bucks.length} bucks; one for each of \`bucks\`, in the same order`,
+    )
+  }
+  return bucks.map((channel, i) => {
+    const { host, port } = parseAddress(channel)!
+    return { channel, http: live?.[i] ?? `http://${formatAddress({ host, port: port + 1 })}` }
+  })
+}

@@ -1,0 +1,54 @@
+import { parseAddress } from '../../config/values.ts'
+import { startPorterFace } from '../../porter/face.ts'
+import { Porter } from '../../porter/porter.ts'
+import { createDialer } from '../../shared/channel/dial.ts'
+import { Lease } from '../../shared/lease.ts'
+import { channelConfig, credentialsOf } from '../channel.ts'
+import { lockAfterFormerRun, openDataFolder } from '../data-folder.ts'
+import { foldersOf } from '../settings.ts'
+import type { RoleStart, RunningRole } from './role.ts'
+import { openStores } from './stores.ts'
+
+/** Once: somebody waits at the terminal. */
+const ONCE_POLL_MS = 100
+
+export async function startPorter({ settings, world, signal }: RoleStart): Promise<RunningRole> {
+  const { porter: own } = settings
+  const credentials = credentialsOf(settings, 'porter')
+  const keys = credentials.keys!
+  const folder = foldersOf(settings).porter
+  openDataFolder(folder)
+  const lock = await lockAfterFormerRun(folder)
+  const { index, archive, archiveObjects } = await openStores(settings, world)
+  const isAtOnce = own.archive_after === 0
+  const porter = new Porter(
+    {
+      // Its keys are its own: another porter has others.
+      name: keys.id,
+      bucks: settings.bucks,
+      bucketSeconds: settings.bucket_time / 1000,
+      archiveAfterMs: own.archive_after,
+      archiveSpanSeconds: settings.archive.span / 1000,
+      holeAfterMs: own.hole_after,
+      recentMs: settings.index.keep,
+      ...(isAtOnce && { indexAfterMs: 0, pollMs: ONCE_POLL_MS }),
+    },
+    {
+      world,
+      dialer: createDialer(channelConfig(settings, 'porter', credentials, keys), world, 'buck'),
+      index,
+      archive,
+      lease: new Lease(archiveObjects, { name: keys.id }, world),
+    },
+  )
+  const { host, port } = parseAddress(own.http)!
+  const face = await startPorterFace({ host, port }, { log: world.log, status: () => porter.status() })
+  return {
+    listens: [`http ${face.address}`],
+    ended: porter.run(signal),
+    close: async () => {
+      await face.close()
+      lock.release()
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { parseAddress } from '../../config/values.ts'
+import { createDialer } from '../../shared/channel/dial.ts'
+import { startTailerFace } from '../../tailer/face.ts'
+import { TAILER_DEFAULTS, Tailer, type TailerStatus } from '../../tailer/tailer.ts'
+import { channelConfig, credentialsOf } from '../channel.ts'
+import { lockAfterFormerRun, openDataFolder } from '../data-folder.ts'
+import { CommandError, EXIT } from '../fail.ts'
+import { readMachine } from '../machine.ts'
+import { foldersOf } from '../settings.ts'
+import type { RoleStart, RunningRole } from './role.ts'
+
+export async function startTailer({ settings, world, signal, isOnce }: RoleStart): Promise<RunningRole> {
+  const { tailer: own } = settings
+  if (own.files.length === 0) {
+    throw new CommandError(EXIT.settings, 'tailer.files: no file to tail; name paths or globs in the settings')
+  }
+  const credentials = credentialsOf(settings, 'tailer')
+  const folder = foldersOf(settings).tailer
+  openDataFolder(folder)
+  const lock = await lockAfterFormerRun(folder)
+  const tailer = await Tailer.open(
+    {
+      ...TAILER_DEFAULTS,
+      folder,
+      host: own.host ?? hostname(),
+      files: own.files.map(rule => {
+        const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
+        return { from: own.from, ...more, path: resolve(path) }
+      }),
+      bucks: settings.bucks,
+      bucketSeconds: settings.bucket_time / 1000,
+      packetBytes: own.packet_bytes,
+      packetMs: own.packet_time,
+      diskBytesMax: own.disk_limit,
+      once: isOnce,
+    },
+    {
+      world,
+      makeDialer: keys => createDialer(channelConfig(settings, 'tailer', credentials, keys), world, 'buck'),
+      machine: readMachine(),
+    },
+  )
+  const { host, port } = parseAddress(own.http)!
+  const face = await startTailerFace({ host, port }, { log: world.log, status: () => tailer.status() })
+  return {
+    listens: [`http ${face.address}`],
+    ended: tailer.run(signal),
+    close: async () => {
+      await face.close()
+      lock.release()
+    },
+    onceProgress: () => progressOf(tailer.status()),
+  }
+}
+
+function progressOf({ sources, packets }: TailerStatus) {
+  const sum = (of: 'size' | 'read') => sources.reduce((total, source) => total + source[of], 0)
+  return { files: sources.length, size: sum('size'), read: sum('read'), packetsWaiting: packets }
+}

@@ -1,0 +1,28 @@
+import { test } from 'tap'
+import { count, escapeControls, escapeJson, size, table } from './terminal.ts'
+
+test('nothing a terminal would obey gets through', async t => {
+  t.equal(
+    escapeControls('\x1b[31mred\x07\r\n\x9b2J\u202eevil\tok'),
+    '\\x1b[31mred\\x07\\x0d\\x0a\\x9b2J\\u202eevil\tok',
+  )
+  t.equal(escapeControls('plain, ümläut, 漢字 🙂'), 'plain, ümläut, 漢字 🙂')
+  t.equal(JSON.parse(escapeJson(JSON.stringify('\x9b\u202e'))), '\x9b\u202e')
+  t.notMatch(escapeJson(JSON.stringify('\x1b\x7f\x9b')), /[\x00-\x1f\x7f-\x9f]/)
+})
+
+test('numbers, sizes and tables read well', async t => {
+  t.equal(count(1234567), '1 234 567')
+  t.equal(size(999), '999 B')
+  t.equal(size(12_340_000), '12.3 MB')
+  t.equal(
+    table(
+      ['file', 'lines'],
+      [
+        ['a.log', 5],
+        ['bb', 12345],
+      ],
+    ),
+    'file    lines\na.log       5\nbb     12 345',
+  )
+})

@@ -1,0 +1,172 @@
+// The settings: one schema is the types, the defaults, the checks and the reference page (docs/settings.md).
+// Every key is also an environment variable: BUCKTAIL_ and its path in capitals (tailer.disk_limit: BUCKTAIL_TAILER_DISK_LIMIT).
+import { z } from 'zod'
+import { address, bytes, duration } from './values.ts'
+
+const text = () => z.string({ error: 'a text' }).min(1, 'must not be empty')
+const texts = () => z.array(text(), { error: 'a list' })
+
+const From = z.enum(['beginning', 'end'], { error: 'beginning or end' })
+
+const FileRule = z
+  .union(
+    [
+      text(),
+      z.strictObject({
+        path: text(),
+        app: text().optional(),
+        host: text().optional(),
+        zone: text()
+          .refine(
+            zone => Intl.supportedValuesOf('timeZone').includes(zone) || zone === 'UTC',
+            'an IANA zone, such as Europe/Berlin',
+          )
+          .optional(),
+        from: From.optional(),
+      }),
+    ],
+    { error: 'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`' },
+  )
+  .meta({ kind: 'path' })
+
+export const Settings = z.strictObject({
+  environment: text()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'small letters, digits and hyphens, at most 63')
+    .default('default')
+    .describe(
+      'Name of the environment: keys, bucks, index and archive of one environment never meet those of another.',
+    ),
+  data: text().default('./bucktail-data').describe('Folder of everything that is kept. Must be on a local disk.'),
+  bucket_time: duration('1s', '1024s')
+    .prefault('60s')
+    .describe(
+      'How long a tailer collects into one bucket. Shorter: sooner indexed; longer: fewer files. The same on every machine, 10 s or more in earnest.',
+    ),
+  bucks: z
+    .array(address(), { error: 'a list of addresses' })
+    .min(1, 'at least one buck; two or more to survive the loss of one')
+    .max(64, 'at most 64 bucks')
+    .default(['127.0.0.1:7700'])
+    .describe('Channel addresses of all bucks, for tailers, porter and archie.'),
+  channel: z
+    .strictObject({
+      mode: z
+        .enum(['nacl', 'plain'], { error: 'nacl or plain' })
+        .default('nacl')
+        .describe(
+          'How connections are protected. The same on both ends; plain only where nobody else is on the network.',
+        ),
+      keys: text()
+        .optional()
+        .describe('Folder with the keys that `bucktail keygen` made. Unset: `keys` in the data folder.'),
+      name: text()
+        .optional()
+        .describe('Which key and pass in that folder are this process: NAME.key and NAME.pass. Unset: the role.'),
+    })
+    .prefault({})
+    .describe('Connections between tailers, bucks, porter and archie.'),
+  tailer: z
+    .strictObject({
+      files: z
+        .array(FileRule, { error: 'a list of paths, globs, or entries with `path`' })
+        .default([])
+        .describe(
+          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one), and `from`.',
+        ),
+      host: text().optional().describe('Name of this machine on its lines. Unset: the host name of the system.'),
+      from: From.default('beginning').describe(
+        'Where reading of a file begins that is seen for the first time: `beginning` or `end`. What is skipped is in the ledger.',
+      ),
+      http: address().default('127.0.0.1:7790').describe('Where /healthz, /readyz, /metrics and /status are served.'),
+      packet_bytes: bytes('4KB')
+        .refine(value => value <= 16e6, 'at most 16MB')
+        .prefault('1MB')
+        .describe('A packet is cut at so many bytes of log.'),
+      packet_time: duration('10ms', '10s').prefault('250ms').describe('A packet is cut at the latest after this time.'),
+      disk_limit: bytes('10MB')
+        .prefault('10GB')
+        .describe(
+          'Most bytes of not yet archived log on its own disk. Then it stops reading: the log file is the buffer.',
+        ),
+    })
+    .prefault({})
+    .describe('Reads the log files of one machine.'),
+  buck: z
+    .strictObject({
+      listen: address().default('127.0.0.1:7700').describe('Channel: where tailers, porter and archie connect.'),
+      http: address().default('127.0.0.1:7701').describe('Live lines, /healthz, /readyz, /metrics, /status.'),
+      folders: texts()
+        .optional()
+        .describe('Folders for the packets, one for each disk. Unset: `buck` in the data folder.'),
+      disk_limit: bytes('10MB').prefault('100GB').describe('Most bytes of packets; over it the buck refuses packets.'),
+      keep_archived: duration('1s', '3650d')
+        .prefault('72h')
+        .describe(
+          'How long packets stay after they are archived. The shorter, the less the archive can be repaired from.',
+        ),
+      allowed_hosts: texts()
+        .default([])
+        .describe('Further names, without port, under which browsers may reach the HTTP port.'),
+    })
+    .prefault({})
+    .describe('Keeps packets until they are archived and shows them live.'),
+  porter: z
+    .strictObject({
+      http: address().default('127.0.0.1:7785').describe('Where /healthz, /readyz, /metrics and /status are served.'),
+      archive_after: duration('0s', '3650d')
+        .prefault('48h')
+        .describe('Age at which a bucket is written to the archive.'),
+      hole_after: duration('1s', '3650d')
+        .prefault('24h')
+        .describe('After so long without the tailer, what no buck holds counts as a hole.'),
+    })
+    .prefault({})
+    .describe('Indexes and archives. One per environment; two at once do no harm.'),
+  index: z
+    .strictObject({
+      folder: text().optional().describe('Folder of the recent index. Unset: `index` in the data folder.'),
+      keep: duration('1h', '3650d').prefault('7d').describe('How long lines stay in the recent index.'),
+    })
+    .prefault({})
+    .describe('The recent index.'),
+  archive: z
+    .strictObject({
+      folder: text().optional().describe('Folder of the archive. Unset: `archive` in the data folder.'),
+      span: duration('1m', '24h').prefault('1h').describe('How much time one part of the archive’s catalogue covers.'),
+      trust: z
+        .boolean({ error: 'true or false' })
+        .default(false)
+        .describe(
+          'The archive is safe by itself (not one disk): tailers may forget what is in it although bucks forget it too.',
+        ),
+    })
+    .prefault({})
+    .describe('The archive, for years.'),
+  archie: z
+    .strictObject({
+      http: address().default('127.0.0.1:7780').describe('Pages and REST.'),
+      live: texts()
+        .optional()
+        .describe(
+          'HTTP addresses of the bucks as browsers reach them, in the order of `bucks`. Unset: http:// and port + 1.',
+        ),
+      allowed_hosts: texts()
+        .default([])
+        .describe('Further names, without port, under which browsers may reach the pages.'),
+    })
+    .prefault({})
+    .describe('Search, pages, REST.'),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error'], { error: 'debug, info, warn or error' })
+        .default('info')
+        .describe('What the process itself says on its error stream.'),
+    })
+    .prefault({})
+    .describe('What bucktail says of itself.'),
+})
+
+export type Settings = z.output<typeof Settings>
+/** As the user writes it. */
+export type SettingsInput = z.input<typeof Settings>

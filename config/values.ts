@@ -1,0 +1,90 @@
+// Texts in the settings that stand for numbers: times with a unit, sizes with a unit, addresses.
+import { z } from 'zod'
+
+const MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const BYTES: Record<string, number> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+}
+
+/** "250ms", "10s", "48h", "7d" → milliseconds; undefined if it is none. */
+export function parseDuration(text: string): number | undefined {
+  const found = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/.exec(text)
+  return found ? Number(found[1]) * MS[found[2]] : undefined
+}
+
+/** "10GB", "512KiB" → bytes; undefined if it is none. */
+export function parseSize(text: string): number | undefined {
+  const found = /^(\d+(?:\.\d+)?) ?(B|[KMGT]i?B)$/.exec(text)
+  return found ? Math.round(Number(found[1]) * BYTES[found[2]]) : undefined
+}
+
+export interface Address {
+  host: string
+  port: number
+}
+
+/** "host:port", "[::1]:7700"; undefined if it is none. */
+export function parseAddress(text: string): Address | undefined {
+  const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text)
+  if (!found || Number(found[3]) > 65535) return undefined
+  return { host: found[1] ?? found[2], port: Number(found[3]) }
+}
+
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Milliseconds. Bounds as texts, so that an error shows them as the user would write them. */
+export function duration(least: string, greatest: string) {
+  return z
+    .string({ error: `a time with a unit, such as ${least}` })
+    .transform((text, context) => {
+      const ms = parseDuration(text)
+      if (ms === undefined) {
+        context.addIssue({ code: 'custom', message: `"${text}" is not a time: write a number and ms, s, m, h or d` })
+        return z.NEVER
+      }
+      if (ms < parseDuration(least)! || ms > parseDuration(greatest)!) {
+        context.addIssue({ code: 'custom', message: `${text} is not between ${least} and ${greatest}` })
+        return z.NEVER
+      }
+      return ms
+    })
+    .meta({ kind: `time, ${least} to ${greatest}` })
+}
+
+/** Bytes. */
+export function bytes(least: string) {
+  return z
+    .string({ error: `a size with a unit, such as ${least}` })
+    .transform((text, context) => {
+      const value = parseSize(text)
+      if (value === undefined) {
+        context.addIssue({ code: 'custom', message: `"${text}" is not a size: write a number and B, KB, MB or GB` })
+        return z.NEVER
+      }
+      if (value < parseSize(least)!) {
+        context.addIssue({ code: 'custom', message: `${text} is less than ${least}` })
+        return z.NEVER
+      }
+      return value
+    })
+    .meta({ kind: `size, at least ${least}` })
+}
+
+export function address() {
+  return z
+    .string({ error: 'an address, such as 127.0.0.1:7700' })
+    .refine(text => parseAddress(text) !== undefined, {
+      error: issue => `"${String(issue.input)}" is not an address: write host:port, such as 127.0.0.1:7700`,
+    })
+    .meta({ kind: 'address' })
+}
