@@ -18,6 +18,8 @@ const KINDS = ['', 'packet', 'manifest', 'gone', 'source', 'archived', 'resume',
 export type EntryKind = Exclude<(typeof KINDS)[number], ''>
 
 export const ENTRY_HEADER_BYTES = 20
+/** What the header checksum vouches for, and itself. Behind it a later append may begin: the header may be torn, too. */
+const CHECKED_BYTES = 16
 /** A packet's bounds (shared/packet) with room to spare. */
 export const PAYLOAD_BYTES_MAX = 48 * 1024 * 1024
 const MAGIC = 0x424b4531
@@ -181,7 +183,7 @@ export async function* scanBucketFile(disk: Disk, path: string): AsyncGenerator<
       const end = Math.min(size, position + ENTRY_HEADER_BYTES + head.length)
       if (payload.length < head.length) {
         // A torn append, or later appends after a torn one: look for the next header inside what the length claims.
-        const next = await findHeader(peek, position + ENTRY_HEADER_BYTES, size)
+        const next = await findHeader(peek, position + CHECKED_BYTES, size)
         yield {
           kind: 'damaged',
           position,
@@ -193,7 +195,7 @@ export async function* scanBucketFile(disk: Disk, path: string): AsyncGenerator<
         continue
       }
       if (crc32(payload) !== head.payloadCrc) {
-        const next = await findHeader(peek, position + ENTRY_HEADER_BYTES, size)
+        const next = await findHeader(peek, position + CHECKED_BYTES, size)
         const resumed = Math.min(next, end)
         const reason = 'payload checksum is wrong'
         yield { kind: 'damaged', position, bytes: resumed - position, torn: resumed === size, reason }

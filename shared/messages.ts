@@ -41,8 +41,13 @@ export interface SourceRecord {
   ino: number
   /** First offset that was to be read (0, or where a fork or `from: end` began). */
   start: number
-  /** All from `start` to here is in packets. */
+  /** All from `start` to here is in packets; from a buck: the greatest end it saw, for it gets only some of them. */
   to: number
+  /**
+   * From a buck: the [from, to) it saw in packets, in rising order. Unite those of several bucks and go on at the first
+   * gap. A buck keeps the last few hundred gaps; an older one counts as filled (the ledger names it if it was not).
+   */
+  ranges?: [from: number, to: number][]
   /** First bytes of the file, at most HEAD_BYTES, and the last TAIL_BYTES before `to`: they recognise it. */
   head: Buffer
   tail: Buffer

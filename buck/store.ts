@@ -1,0 +1,508 @@
+// What a buck stores: packets and signed words in bucket files on one or more disks, and what it remembers of those
+// that are gone. Answers what it holds only from memory; bodies are never inflated on the way in.
+//
+//   put ──▶ archived? held? ──yes──▶ done
+//    └ no ─▶ disk by hash of the tailer id (another one if that is full or failing) ─▶ append ─▶ holdings ─▶ change log
+//   archived ─▶ log, synced ─▶ marked ─▶ (sweep) sources saved ─▶ file dropped
+import { crc32 } from 'node:zlib'
+import { pack, unpack } from 'msgpackr'
+import { CorruptEntryError, type Entry, readEntry } from '../shared/bucket-file.ts'
+import { RefusedError } from '../shared/link.ts'
+import { type Gone, type Manifest, manifestDigest } from '../shared/manifest.ts'
+import {
+  type Bucket,
+  type Epoch,
+  FETCH_BYTES_MAX,
+  type IdRun,
+  type PacketId,
+  type TailerId,
+} from '../shared/messages.ts'
+import { CorruptPacketError, decodePacket, type Packet, packetKey } from '../shared/packet.ts'
+import type { OpenFile, World } from '../shared/world.ts'
+import type { ChangeLog } from './changes.ts'
+import { Damages } from './damages.ts'
+import { DiskFolder } from './disk-folder.ts'
+import { listBuckFiles, readBuckFile } from './folder.ts'
+import { type Held, type HeldFile, Holdings, idRuns, idsOfRun, type Word } from './holdings.ts'
+import { Remembered } from './remembered.ts'
+import { goneShape, manifestShape } from './shapes.ts'
+import { SourceTable } from './sources.ts'
+
+/** Packets received and not yet on a disk. More are refused as 'throttled': the tailer tries another buck. */
+const PENDING_BYTES_MAX = 128 * 1024 * 1024
+/** A bucket time that is further from its first arrival is a wrong clock or an old file: its age counts from then. */
+const PLAUSIBLE_MS = 24 * 60 * 60 * 1000
+
+export interface StoreConfig {
+  /** The buck's name: that of its files. Never changed, or its packets are not found. */
+  name: string
+  /** One folder per disk. The order may not matter to what is found, only to where new packets go. */
+  folders: string[]
+  /** Of all bucket files on all disks. */
+  bytesMax: number
+  bucketSeconds: number
+  /** Drop a bucket file as soon as all in it is archived. Else only when it is older than `keepSeconds`. */
+  dropArchived: boolean
+  keepSeconds: number
+  /** From the end of a bucket to the sync of its file. */
+  syncAfterMs: number
+}
+
+export class Store {
+  readonly #world: World
+  readonly #config: StoreConfig
+  readonly #changes: ChangeLog
+  readonly #disks: DiskFolder[]
+  readonly #storing = new Map<string, Promise<void>>()
+  /** Bucket → change number at which a porter last read its inventory. */
+  readonly #inventoried = new Map<Bucket, number>()
+  #remembered!: Remembered
+  #dropping: Promise<unknown> = Promise.resolve()
+  #pendingBytes = 0
+  readonly holdings = new Holdings()
+  readonly sources = new SourceTable()
+  readonly damages: Damages
+  refused = 0
+  foreignFiles = 0
+
+  private constructor(world: World, config: StoreConfig, changes: ChangeLog) {
+    this.#world = world
+    this.#config = config
+    this.#changes = changes
+    this.damages = new Damages(world.log)
+    const syncAfterMs = config.bucketSeconds * 1000 + config.syncAfterMs
+    this.#disks = config.folders.map(
+      (folder, index) => new DiskFolder(world, { index, folder, me: config.name, syncAfterMs }),
+    )
+  }
+
+  /** Reads every bucket file once. What is whole is served, what is not is named. */
+  static async open(world: World, config: StoreConfig, changes: ChangeLog): Promise<Store> {
+    const store = new Store(world, config, changes)
+    store.#remembered = await Remembered.open(world, config.folders, config.name, {
+      source: record => store.sources.restore(record),
+      opening: opening => store.sources.noteOpening(opening),
+      damage: (path, { position, bytes, reason, torn }) => store.damages.note({ path, position, bytes, reason, torn }),
+    })
+    await Promise.all(config.folders.map((folder, index) => store.#scan(folder, index)))
+    for (const bucket of store.holdings.buckets()) changes.grew(bucket)
+    for (const file of store.holdings.files()) if (file.words.size > 0) file.wordNumber = changes.number
+    return store
+  }
+
+  get disks(): readonly DiskFolder[] {
+    return this.#disks
+  }
+
+  get archivedCount(): number {
+    return this.#remembered.archived.count
+  }
+
+  get fill(): number {
+    return (this.holdings.bytes + this.#pendingBytes) / this.#config.bytesMax
+  }
+
+  isArchived(id: PacketId): boolean {
+    return this.#remembered.archived.has(id)
+  }
+
+  /** Archived, or on a disk. */
+  isKnown(id: PacketId): boolean {
+    return this.isArchived(id) || this.holdings.find(id) !== undefined
+  }
+
+  highest(tailer: TailerId, epoch: Epoch): number {
+    return Math.max(this.holdings.highest(tailer, epoch), this.#remembered.archived.highest(tailer, epoch))
+  }
+
+  /** Resolves after the append: true if it was not held or archived before. Rejects with RefusedError. */
+  async put(packet: Packet): Promise<boolean> {
+    const { id, bucket } = packet.header
+    if (this.isKnown(id)) return false
+    const key = packetKey(id)
+    const storing = this.#storing.get(key)
+    if (storing) {
+      await storing
+      return false
+    }
+    this.#checkRoom(packet.bytes.length)
+    const stored = this.#append(id.tailer, bucket, 'packet', packet.bytes, (file, position) => {
+      this.#alarmOnOtherContent(id)
+      const held = this.holdings.add(id, file, position, packet.bytes.length, false)
+      if (held) this.sources.note(packet, held)
+    })
+    this.#storing.set(key, stored)
+    this.#pendingBytes += packet.bytes.length
+    try {
+      await stored
+    } finally {
+      this.#storing.delete(key)
+      this.#pendingBytes -= packet.bytes.length
+    }
+    return true
+  }
+
+  async putManifest(manifest: Manifest): Promise<void> {
+    await this.#putWord('manifest', manifestKey(manifest), manifest.bucket, manifest.tailer, pack(manifest))
+  }
+
+  /** Kept with the bucket of the sequence, if a packet of it is or was here, else with the current one. */
+  async putGone(gone: Gone): Promise<void> {
+    const held = this.holdings.sequence(gone.tailer, gone.epoch, gone.sequence)
+    const seconds = this.#world.clock.now() / 1000
+    const current = Math.floor(seconds / this.#config.bucketSeconds) * this.#config.bucketSeconds
+    await this.#putWord('gone', goneKey(gone), held?.file.bucket ?? current, gone.tailer, pack(gone))
+  }
+
+  /** What the tailer once said of it. */
+  async gone(tailer: TailerId, epoch: Epoch, sequence: number): Promise<Gone | undefined> {
+    const word = this.holdings.word(goneKey({ tailer, epoch, sequence }))
+    return word && this.#readWord(word, payload => goneShape.parse(unpack(payload)))
+  }
+
+  async inventory(bucket: Bucket): Promise<{
+    tailers: { tailer: TailerId; runs: IdRun[] }[]
+    manifests: Manifest[]
+    gone: Gone[]
+  }> {
+    const number = this.#changes.number
+    const tailers = this.holdings.inventory(bucket)
+    const manifests: Manifest[] = []
+    const gone: Gone[] = []
+    for (const file of this.holdings.bucket(bucket)) {
+      for (const word of [...file.words]) {
+        if (word.kind === 'manifest') {
+          const manifest = await this.#readWord(word, payload => manifestShape.parse(unpack(payload)))
+          if (manifest) manifests.push(manifest)
+        } else {
+          const one = await this.#readWord(word, payload => goneShape.parse(unpack(payload)))
+          if (one) gone.push(one)
+        }
+      }
+    }
+    if (this.holdings.bucket(bucket).length > 0) this.#inventoried.set(bucket, number)
+    return { tailers, manifests, gone }
+  }
+
+  /** Those of the packets that are here and whole, up to FETCH_BYTES_MAX but at least one. */
+  async fetch(ids: PacketId[]): Promise<Buffer> {
+    const wanted = new Set<Held>()
+    for (const id of ids) {
+      const held = this.holdings.find(id)
+      if (held) wanted.add(held)
+    }
+    // File by file and forward: one pass over each file.
+    const inOrder = [...wanted].sort(
+      (a, b) => a.file.bucket - b.file.bucket || a.file.disk - b.file.disk || a.position - b.position,
+    )
+    const found: Buffer[] = []
+    let bytes = 0
+    let open: { path: string; file: OpenFile } | undefined
+    try {
+      for (const held of inOrder) {
+        if (found.length > 0 && bytes + held.bytes > FETCH_BYTES_MAX) break
+        if (open && open.path !== held.file.path) {
+          await open.file.close()
+          open = undefined
+        }
+        const packet = await this.#whole(held, async () => {
+          open ??= { path: held.file.path, file: await this.#world.disk.open(held.file.path, 'read') }
+          return readEntry(open.file, held.position)
+        })
+        if (!packet) continue
+        found.push(packet.bytes)
+        bytes += packet.bytes.length
+      }
+    } finally {
+      await open?.file.close()
+    }
+    return Buffer.concat(found)
+  }
+
+  /** Undefined if it is damaged or gone. */
+  readPacket(held: Held): Promise<Packet | undefined> {
+    return this.#whole(held, () => this.#readAt(held.file.path, held.position))
+  }
+
+  /** Remembered durably when it resolves; the files go later. */
+  async archive(tailer: TailerId, runs: IdRun[]): Promise<void> {
+    const news: IdRun[] = []
+    for (const run of runs) {
+      const ids = [...idsOfRun(run)].filter(id => !this.isArchived({ tailer, ...id }))
+      news.push(...idRuns(run.epoch, ids))
+    }
+    try {
+      await this.#remembered.rememberArchived(tailer, news)
+    } catch (error) {
+      this.#world.log.error('archived ranges could not be written; the porter has to say it again', { error })
+      throw new RefusedError('full', `the log of archived packets could not be written: ${(error as Error).message}`)
+    }
+    for (const run of runs) {
+      for (const id of idsOfRun(run)) {
+        const held = this.holdings.find({ tailer, ...id })
+        if (!held) continue
+        this.holdings.markArchived(held)
+        held.file.archivedNumber = this.#inventoried.get(held.file.bucket) ?? 0
+      }
+    }
+  }
+
+  /** Drops every file that may go: all archived, and either old or not kept after archiving. */
+  async sweep(): Promise<void> {
+    for (const file of [...this.holdings.files()]) {
+      if (this.#mayGo(file)) await this.#drop(file, () => this.#mayGo(file))
+    }
+  }
+
+  /** Drops files of buckets before `before` in which all is archived, whatever their age. */
+  async prune(before: Bucket): Promise<{ packets: number; bytes: number }> {
+    const dropped = { packets: 0, bytes: 0 }
+    const mayGo = (file: HeldFile) => file.unarchived === 0 && ageFromMs(file) < before * 1000
+    for (const file of [...this.holdings.files()]) {
+      if (!mayGo(file)) continue
+      const packets = file.packets.size
+      const { bytes } = file
+      if (!(await this.#drop(file, () => mayGo(file)))) continue
+      dropped.packets += packets
+      dropped.bytes += bytes
+    }
+    return dropped
+  }
+
+  async sync(): Promise<void> {
+    await Promise.all(this.#disks.map(disk => disk.sync()))
+  }
+
+  async noteOpening(tailer: TailerId, machine: string, host: string): Promise<void> {
+    const known = this.sources.opening(tailer)
+    if (known?.machine === machine && known.host === host) return
+    this.sources.noteOpening({ tailer, machine, host })
+    try {
+      await this.#remembered.rememberOpening({ tailer, machine, host })
+    } catch (error) {
+      // Only a tailer that loses its folder needs it, and it is said again at the next opening.
+      this.#world.log.warn('machine of a tailer could not be written', { tailer, error })
+    }
+  }
+
+  /** Finishes what was begun, syncs, closes. */
+  async close(): Promise<void> {
+    await this.#dropping
+    await Promise.all(this.#disks.map(disk => disk.close()))
+    await this.#remembered.close()
+  }
+
+  #checkRoom(bytes: number): void {
+    if (this.holdings.bytes + this.#pendingBytes + bytes > this.#config.bytesMax) {
+      this.refused++
+      throw new RefusedError(
+        'full',
+        `buck ${this.#config.name} has reached its limit of ${this.#config.bytesMax} bytes`,
+      )
+    }
+    if (this.#pendingBytes + bytes > PENDING_BYTES_MAX) {
+      this.refused++
+      throw new RefusedError('throttled', `${this.#pendingBytes} bytes wait for the disk; try another buck`)
+    }
+  }
+
+  /** To the tailer's own disk, or to the next one that takes it. */
+  async #append(
+    tailer: TailerId,
+    bucket: Bucket,
+    kind: 'packet' | Word['kind'],
+    payload: Buffer,
+    onStored: (file: HeldFile, position: number) => void,
+  ): Promise<void> {
+    const own = crc32(tailer) % this.#disks.length
+    let failure: unknown
+    for (let i = 0; i < this.#disks.length; i++) {
+      const disk = this.#disks[(own + i) % this.#disks.length]
+      if (!disk.isTried) continue
+      try {
+        await disk.append(bucket, kind, payload, (position, bytes) => {
+          const file = this.holdings.file(disk.path(bucket), disk.index, bucket, this.#world.clock.now())
+          this.holdings.grow(file, bytes)
+          onStored(file, position)
+          const number = this.#changes.grew(bucket)
+          if (kind !== 'packet') file.wordNumber = number
+        })
+        return
+      } catch (error) {
+        failure = error
+      }
+    }
+    this.refused++
+    const states = this.#disks.map(disk => `${disk.folder} is ${disk.state.name}`).join(', ')
+    const isFull = this.#disks.some(disk => disk.state.name === 'full')
+    const text = failure instanceof Error ? `${states}: ${failure.message}` : states
+    throw new RefusedError(isFull ? 'full' : 'failed', `buck ${this.#config.name} cannot write: ${text}`)
+  }
+
+  async #putWord(kind: Word['kind'], key: string, bucket: Bucket, tailer: TailerId, payload: Buffer): Promise<void> {
+    if (this.holdings.word(key)) return
+    const storing = this.#storing.get(key)
+    if (storing) return storing
+    const stored = this.#append(tailer, bucket, kind, payload, (file, position) => {
+      this.holdings.addWord(kind, key, file, position)
+    })
+    this.#storing.set(key, stored)
+    try {
+      await stored
+    } finally {
+      this.#storing.delete(key)
+    }
+  }
+
+  #alarmOnOtherContent(id: PacketId): void {
+    const isKnown =
+      this.holdings.sequence(id.tailer, id.epoch, id.sequence) !== undefined ||
+      this.#remembered.archived.hasSequence(id.tailer, id.epoch, id.sequence)
+    if (!isKnown) return
+    this.holdings.sameIdOtherContent++
+    this.#world.log.error('one packet id with two contents: a cloned or rolled-back machine; both are kept', { ...id })
+  }
+
+  async #readAt(path: string, position: number): Promise<Entry> {
+    const file = await this.#world.disk.open(path, 'read')
+    try {
+      return await readEntry(file, position)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** The packet, or undefined when it is damaged: then it is not held any more, and named. */
+  async #whole(held: Held, read: () => Promise<Entry>): Promise<Packet | undefined> {
+    if (held.file.isDropped) return undefined
+    try {
+      const packet = decodePacket((await read()).payload)
+      const { tailer, epoch } = held.of
+      const isOther = packetKey(packet.header.id) !== packetKey({ ...held, tailer, epoch })
+      if (isOther) throw new CorruptPacketError(`another packet lies here: ${packetKey(packet.header.id)}`)
+      return packet
+    } catch (error) {
+      if (held.file.isDropped) return undefined
+      if (!isDamage(error)) throw error
+      this.holdings.remove(held)
+      this.#found(held.file, held.position, held.bytes, error)
+      return undefined
+    }
+  }
+
+  async #readWord<T>(word: Word, decode: (payload: Buffer) => T): Promise<T | undefined> {
+    const { file, position } = word
+    let entry: Entry
+    try {
+      entry = await this.#readAt(file.path, position)
+    } catch (error) {
+      if (file.isDropped) return undefined
+      if (!isDamage(error)) throw error
+      this.holdings.removeWord(word)
+      this.#found(file, position, 0, error)
+      return undefined
+    }
+    return decode(entry.payload)
+  }
+
+  #found(file: HeldFile, position: number, bytes: number, error: unknown): void {
+    this.damages.note({ path: file.path, position, bytes, reason: (error as Error).message, torn: false })
+    // The inventory is another one now: a porter has to read it again to learn what is missing.
+    this.#changes.grew(file.bucket)
+  }
+
+  #mayGo(file: HeldFile): boolean {
+    if (file.unarchived > 0) return false
+    if (this.#world.clock.now() - ageFromMs(file) > this.#config.keepSeconds * 1000) return true
+    // A manifest that came after the porter read the inventory is not archived with it.
+    return this.#config.dropArchived && file.packets.size > 0 && file.archivedNumber >= file.wordNumber
+  }
+
+  /** One at a time. False if something came into the file meanwhile. */
+  #drop(file: HeldFile, mayStillGo: () => boolean): Promise<boolean> {
+    const dropped = this.#dropping.then(async () => {
+      const disk = this.#disks[file.disk]
+      if (file.isDropped || disk.isBusy(file.path)) return false
+      const { records, saved } = await this.sources.unsaved(file, held => this.readPacket(held))
+      await this.#remembered.rememberSources(records)
+      saved()
+      if (!mayStillGo() || disk.isBusy(file.path)) return false
+      await disk.drop(file.path, () => {
+        this.holdings.removeFile(file)
+        if (this.holdings.bucket(file.bucket).length > 0) return
+        this.#changes.forget(file.bucket)
+        this.#inventoried.delete(file.bucket)
+      })
+      this.#world.log.debug('bucket file dropped', { path: file.path })
+      return true
+    })
+    this.#dropping = dropped.catch(() => undefined) // the caller is told
+    return dropped
+  }
+
+  async #scan(folder: string, index: number): Promise<void> {
+    for await (const { path, bucket, me } of listBuckFiles(this.#world.disk, folder)) {
+      if (me !== this.#config.name) {
+        this.foreignFiles++
+        continue
+      }
+      const stat = await this.#world.disk.stat(path)
+      if (!stat) continue
+      const file = this.holdings.file(path, index, bucket, stat.mtimeMs)
+      this.holdings.grow(file, stat.size)
+      for await (const item of readBuckFile(this.#world.disk, path)) {
+        if (item.kind === 'packet') this.#scanned(file, item.packet, item.position)
+        else if (item.kind === 'word') this.#scannedWord(file, item.entry)
+        else {
+          this.damages.note(item.damage)
+          // Whole, but not for this program to judge: it is never dropped.
+          if (item.kind === 'unknown') file.unarchived++
+        }
+      }
+    }
+  }
+
+  #scanned(file: HeldFile, packet: Packet, position: number): void {
+    const { id } = packet.header
+    if (this.holdings.find(id)) return
+    if (this.holdings.sequence(id.tailer, id.epoch, id.sequence)) this.#alarmOnOtherContent(id)
+    const held = this.holdings.add(id, file, position, packet.bytes.length, this.isArchived(id))
+    if (held) this.sources.note(packet, held)
+  }
+
+  #scannedWord(file: HeldFile, entry: Entry): void {
+    try {
+      if (entry.kind === 'manifest') {
+        const manifest = manifestShape.parse(unpack(entry.payload))
+        this.holdings.addWord('manifest', manifestKey(manifest), file, entry.position)
+      } else if (entry.kind === 'gone') {
+        this.holdings.addWord('gone', goneKey(goneShape.parse(unpack(entry.payload))), file, entry.position)
+      }
+    } catch (error) {
+      const reason = `${entry.kind} cannot be read: ${(error as Error).message}`
+      const { position } = entry
+      this.damages.note({ path: file.path, position, bytes: entry.payload.length, reason, torn: false })
+    }
+  }
+}
+
+function manifestKey(manifest: Manifest): string {
+  return `manifest ${manifestDigest(manifest).toString('hex')}`
+}
+
+function goneKey(gone: { tailer: TailerId; epoch: Epoch; sequence: number }): string {
+  return `gone ${gone.tailer}/${gone.epoch}/${gone.sequence}`
+}
+
+/** From when the age of a file counts: its bucket's time, or its first arrival where that time is implausible. */
+function ageFromMs(file: HeldFile): number {
+  const bucketMs = file.bucket * 1000
+  return Math.abs(file.firstArrivalMs - bucketMs) > PLAUSIBLE_MS ? file.firstArrivalMs : bucketMs
+}
+
+/** Trouble with these bytes or this file, not with the process (out of handles, out of memory). */
+function isDamage(error: unknown): boolean {
+  if (error instanceof CorruptEntryError || error instanceof CorruptPacketError) return true
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EIO' || code === 'ENOENT'
+}
