@@ -35,7 +35,10 @@ export async function findFiles(disk: Disk, rules: FileRule[]): Promise<Map<stri
   const listings = new Map<string, Promise<string[]>>()
   const list = (folder: string) => {
     let names = listings.get(folder)
-    if (names === undefined) listings.set(folder, (names = disk.list(folder)))
+    if (names === undefined) {
+      names = disk.list(folder)
+      listings.set(folder, names)
+    }
     return names
   }
   const take = async (path: string, rule: FileRule, isSibling: boolean) => {

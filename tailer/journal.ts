@@ -231,7 +231,10 @@ export class Journal {
 
   #pathsOf(bucket: Bucket): Set<string> {
     let paths = this.#paths.get(bucket)
-    if (paths === undefined) this.#paths.set(bucket, (paths = new Set()))
+    if (paths === undefined) {
+      paths = new Set()
+      this.#paths.set(bucket, paths)
+    }
     return paths
   }
 

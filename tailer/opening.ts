@@ -45,6 +45,8 @@ export async function openFolder(
   const own = identity.keys.id
 
   const lasts = new Map(resume.lasts)
+  // Opened, and nothing of it in the journal: a power cut may have taken all of it after it was sent.
+  if (resume.epoch !== undefined && !lasts.has(resume.epoch)) lasts.set(resume.epoch, 0)
   const archived = new Map(resume.archived.map(([epoch, ranges]) => [epoch, new RangeSet(ranges)]))
   let count = resume.epoch === undefined ? 0 : epochCount(resume.epoch)
   for (const { id } of journal.refs) {

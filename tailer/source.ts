@@ -143,7 +143,8 @@ export async function relation(
   known: (from: number, to: number) => Promise<Buffer | undefined>,
 ): Promise<Relation> {
   const headBytes = Math.min(source.head.length, size)
-  if (headBytes === 0 || source.offset === 0) return 'other'
+  // Nothing was read of it: nothing can be said.
+  if (size === 0 || source.tail.length === 0) return 'other'
   if (!(await readAt(file, 0, headBytes)).equals(source.head.subarray(0, headBytes))) return 'other'
   if (size >= source.offset) {
     const from = source.offset - source.tail.length

@@ -525,7 +525,7 @@ class Life {
       if (error instanceof RefusedError && error.code === 'clone') this.#failure = new CloneError(error.message)
       throw error
     }
-    this.#heard.add(link.address)
+    this.#heard.add(link.peer.id)
     await this.#delivery.open(link)
     for (const bucket of [...this.#sealed.keys()]) await this.#tell(link, bucket)
   }
@@ -570,7 +570,10 @@ class Life {
       this.#delivery.forget(ref)
       this.#journal.drop(ref)
       let sequences = this.#opened.archived.get(ref.id.epoch)
-      if (sequences === undefined) this.#opened.archived.set(ref.id.epoch, (sequences = new RangeSet()))
+      if (sequences === undefined) {
+        sequences = new RangeSet()
+        this.#opened.archived.set(ref.id.epoch, sequences)
+      }
       sequences.add(ref.id.sequence, ref.id.sequence + 1)
     }
   }
@@ -631,16 +634,23 @@ class Life {
       for (const run of packet.runs) {
         const source = this.#sources.get(run.source)!
         source.coverage.add(run.from, run.to)
-        const to = source.coverage.endFrom(source.start)
-        if (to > source.offset) {
-          source.tail = (await this.#journal.sourceBytes(source.name, Math.max(run.from, to - 256), to)) ?? source.tail
-          source.offset = to
-        }
+        await this.#moveOn(source)
       }
       const last = this.#opened.lasts.get(id.epoch) ?? 0
       this.#opened.lasts.set(id.epoch, Math.max(last, id.sequence))
       log.info('packet taken back from a buck', { epoch: id.epoch, sequence: id.sequence, buck: link.address })
     }
+  }
+
+  /** After packets were taken back: the offset, and what recognises the file, move on with them. */
+  async #moveOn(source: Source): Promise<void> {
+    const to = source.coverage.endFrom(source.start)
+    if (to <= source.offset) return
+    const tail = await this.#journal.sourceBytes(source.name, Math.max(source.offset, to - TAIL_BYTES), to)
+    source.tail = Buffer.concat([source.tail, tail ?? Buffer.alloc(0)]).subarray(-TAIL_BYTES)
+    source.offset = to
+    if (source.start > 0 || source.head.length >= HEAD_BYTES) return
+    source.head = (await this.#journal.sourceBytes(source.name, 0, Math.min(HEAD_BYTES, to))) ?? source.head
   }
 
   async #fetch(link: Link, id: PacketId): Promise<Packet | undefined> {

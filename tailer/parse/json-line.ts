@@ -1,7 +1,8 @@
 // A line that is one JSON object: its outermost keys, looked at without building anything. A line that is cut off or
 // not quite JSON gives what stands before the fault.
 import { levelOfNumber, levelOfWord } from './level.ts'
-import { isDigit, readAccessTime, readEpoch, readIso, type TimeRead } from './times.ts'
+import { readAccessTime, readEpoch, readIso, type TimeRead } from './times.ts'
+import { isDigit, skipSpace } from './words.ts'
 
 /** Keys that begin further in than this are not seen. */
 export const JSON_BYTES_MAX = 16 * 1024
@@ -159,11 +160,6 @@ function nestedEnd(b: Buffer, at: number, limit: number): number {
     else if ((c === 0x7d || c === 0x5d) && --depth === 0) return next + 1
   }
   return -1
-}
-
-function skipSpace(b: Buffer, at: number, limit: number): number {
-  while (at < limit && (b[at] === 0x20 || b[at] === 0x09)) at++
-  return at
 }
 
 function smallNumber(b: Buffer, at: number, end: number): number {

@@ -1,6 +1,6 @@
 // How grave a line says it is: an index into LEVELS of shared/events.ts, 0 for none.
 import { LEVELS, type Level } from '../../shared/events.ts'
-import { isDigit, isLetter, isWordByte } from './times.ts'
+import { afterColour, isDigit, isLetter, isWordByte } from './words.ts'
 
 /** How far behind the time (or the start) a level is looked for, in bytes. */
 const LEVEL_WINDOW_BYTES = 96
@@ -112,14 +112,6 @@ export function findLevel(b: Buffer, from: number, end: number): number {
     isFirst = false
   }
   return 0
-}
-
-/** The offset after a terminal's colour, `ESC [ 31 m`, that begins at `at`. */
-export function afterColour(b: Buffer, at: number, end: number): number {
-  let next = at + 1
-  if (next >= end || b[next] !== 0x5b) return next
-  for (next++; next < end && (isDigit(b[next]) || b[next] === 0x3b); ) next++
-  return Math.min(next + 1, end)
 }
 
 function isUpper(b: Buffer, at: number, end: number): boolean {

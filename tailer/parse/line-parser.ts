@@ -6,20 +6,10 @@
 // the line's time.
 import { daysSince1970, isDay, YEAR_MIN, yearOf, Zone } from './calendar.ts'
 import { JsonLine } from './json-line.ts'
-import { afterColour, findLevel, levelOfSeverity, levelOfWord } from './level.ts'
+import { findLevel, levelOfSeverity, levelOfWord } from './level.ts'
 import { Names } from './names.ts'
-import {
-  isDigit,
-  isLetter,
-  isWordByte,
-  readAccessTime,
-  readAsctime,
-  readEpoch,
-  readIso,
-  readShortTime,
-  readSyslogTime,
-  TimeRead,
-} from './times.ts'
+import { readAccessTime, readAsctime, readEpoch, readIso, readShortTime, readSyslogTime, TimeRead } from './times.ts'
+import { isAppByte, isDigit, isHostName, isLetter, isProse, isSeparator, isWordByte, skipOpening, skipSpace, wordEnd } from './words.ts'
 
 /** Further in nothing is looked at, except in JSON (see there). */
 const HEAD_BYTES = 512
@@ -320,52 +310,4 @@ function timeValueAt(b: Buffer, at: number, end: number): number {
     if (i === key.length) return b[at + i] === 0x22 ? at + i + 1 : at + i
   }
   return -1
-}
-
-/** A word of letters only, but for a stop behind it, that is no level: the line has begun to talk. */
-function isProse(b: Buffer, at: number, end: number): boolean {
-  let i = at
-  while (i < end && isLetter(b[i])) i++
-  if (i === at) return false
-  if (i < end - 1 || (i === end - 1 && b[i] !== 0x2c && b[i] !== 0x2e && b[i] !== 0x3a && b[i] !== 0x3b)) return false
-  return levelOfWord(b, at, i) === 0
-}
-
-/** Brackets, quotes, and the colours of terminals. */
-function skipOpening(b: Buffer, at: number, end: number): number {
-  while (at < end) {
-    const c = b[at]
-    if (c === 0x1b) at = afterColour(b, at, end)
-    else if (c === 0x5b || c === 0x28 || c === 0x22 || c === 0x3c || c === 0x27) at++
-    else break
-  }
-  return at
-}
-
-/** Space, tab, comma, semicolon, bar, closing bracket, colon: what stands behind a number that is the time. */
-function isSeparator(c: number): boolean {
-  return c === 0x20 || c === 0x09 || c === 0x2c || c === 0x3b || c === 0x7c || c === 0x5d || c === 0x3a
-}
-
-function isHostName(b: Buffer, at: number, end: number): boolean {
-  for (let i = at; i < end; i++) {
-    const c = b[i]
-    if (!isWordByte(c) && c !== 0x2d && c !== 0x2e && c !== 0x5f && c !== 0x3a && c !== 0x2f && c !== 0x40) return false
-  }
-  return true
-}
-
-/** Printable ASCII less what ends a name. */
-function isAppByte(c: number): boolean {
-  return c > 0x20 && c < 0x7f && c !== 0x3a && c !== 0x5b && c !== 0x5d && c !== 0x28 && c !== 0x29 && c !== 0x22
-}
-
-function wordEnd(b: Buffer, at: number, end: number): number {
-  while (at < end && b[at] !== 0x20 && b[at] !== 0x09 && b[at] !== 0x0a && b[at] !== 0x0d) at++
-  return at
-}
-
-function skipSpace(b: Buffer, at: number, end: number): number {
-  while (at < end && (b[at] === 0x20 || b[at] === 0x09)) at++
-  return at
 }

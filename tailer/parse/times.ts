@@ -1,6 +1,7 @@
 // The ways a time is written, read from bytes at a given place. Each function answers the offset after the time, or -1
 // if there is none there; only then is `TimeRead` unchanged or meaningless. Nothing is allocated.
 import { daysSince1970, isDay, YEAR_MAX, YEAR_MIN } from './calendar.ts'
+import { isDigit, isWordByte } from './words.ts'
 
 /** What was read: on the clock of a zone unless `isUtc`. One per parser, overwritten by every read. */
 export class TimeRead {
@@ -229,19 +230,6 @@ function two(b: Buffer, at: number): number {
 
 function digit(b: Buffer, at: number): number {
   return isDigit(b[at]) ? b[at] - 0x30 : -100_000
-}
-
-export function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39
-}
-
-/** ASCII letters and digits. */
-export function isWordByte(byte: number): boolean {
-  return isDigit(byte) || isLetter(byte)
-}
-
-export function isLetter(byte: number): boolean {
-  return (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a && byte < 0x80
 }
 
 /** 1–12, or -1. The key is three letters in one number. */

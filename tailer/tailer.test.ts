@@ -1,0 +1,278 @@
+import { appendFile, copyFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { isManifestGenuine } from '../shared/manifest.ts'
+import { bench, until } from './tailer.test-support.ts'
+
+const lines = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${from + i}\n`).join('')
+
+const textOf = async (b: Awaited<ReturnType<typeof bench>>) =>
+  [...(await b.contents()).values()].map(source => source.bytes.toString('latin1'))
+
+test('a growing file is at two bucks, byte for byte', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const { tailer, stop } = await b.start()
+  await until(
+    'first lines at two bucks',
+    () => tailer.status().bytesRead > 0 && tailer.status().underReplicatedPackets === 0,
+  )
+  await appendFile(path, lines(10, 20))
+  await until('the rest', () => tailer.status().linesRead === 20 && tailer.status().underReplicatedPackets === 0)
+  const { holders } = await b.held()
+  t.ok(
+    [...holders.values()].every(count => count >= 2),
+    'every packet at two bucks or more',
+  )
+  t.same(await textOf(b), [lines(0, 20)])
+  await stop()
+})
+
+test('an orderly stop seals the bucket with a farewell, and every manifest is genuine', async t => {
+  const b = await bench(t)
+  await writeFile(join(b.logFolder, 'app.log'), lines(0, 5))
+  const { tailer, stop } = await b.start()
+  await until('read', () => tailer.status().linesRead === 5)
+  await stop()
+  const { manifests } = await b.held()
+  t.ok(manifests.some(manifest => manifest.farewell))
+  t.ok(manifests.every(isManifestGenuine))
+  const counted = manifests.find(manifest => manifest.sources.length > 0)!
+  t.match(counted.sources[0], { events: 5, lines: 5, from: 0, to: lines(0, 5).length })
+})
+
+test('a restart goes on at the offset: nothing twice, nothing missing', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const first = await b.start()
+  await until('read', () => first.tailer.status().linesRead === 10)
+  await first.stop()
+  await appendFile(path, lines(10, 15))
+  const second = await b.start()
+  await until('read on', () => second.tailer.status().linesRead === 5)
+  await second.stop()
+  t.same(await textOf(b), [lines(0, 15)])
+})
+
+test('rename rotation: the old file is read to its end, the new one from 0', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const { tailer, stop } = await b.start()
+  await until('read', () => tailer.status().linesRead === 10)
+  await rename(path, `${path}.1`)
+  await appendFile(`${path}.1`, lines(10, 12))
+  await writeFile(path, lines(12, 20))
+  await until('both', () => tailer.status().linesRead === 20)
+  await stop()
+  t.same((await textOf(b)).sort(), [lines(0, 12), lines(12, 20)].sort())
+})
+
+test('a file rotated twice while nobody looked is found again by content, and what came between is read from 0', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const first = await b.start()
+  await until('read', () => first.tailer.status().linesRead === 10)
+  await first.stop()
+  // A copy has another inode: only content can tell.
+  await appendFile(path, lines(10, 13))
+  await copyFile(path, `${path}.2`)
+  await rm(path)
+  await writeFile(`${path}.1`, lines(13, 17))
+  await writeFile(path, lines(17, 20))
+  const second = await b.start()
+  await until('read on', () => second.tailer.status().linesRead === 10)
+  await second.stop()
+  t.same((await textOf(b)).sort(), [lines(0, 13), lines(13, 17), lines(17, 20)].sort())
+})
+
+test('copy and truncate: the copy is not sent again, its rest is read, the truncated file is a new source', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, 'app.log*') }] })
+  await until('read', () => tailer.status().linesRead === 10)
+  await copyFile(path, `${path}.1`)
+  await until('held back', () => tailer.status().heldBack.length === 1)
+  await truncate(path, 0)
+  await appendFile(path, lines(10, 14))
+  await until('new lines', () => tailer.status().linesRead === 14)
+  await until('nothing held back any more', () => tailer.status().heldBack.length === 0)
+  await stop()
+  t.same((await textOf(b)).sort(), [lines(0, 10), lines(10, 14)].sort())
+})
+
+test('copy and truncate while the tailer is down: the rest of the copy is read as the same source', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const first = await b.start()
+  await until('read', () => first.tailer.status().linesRead === 10)
+  await first.stop()
+  await appendFile(path, lines(10, 12))
+  await copyFile(path, `${path}.1`)
+  await truncate(path, 0)
+  await appendFile(path, lines(12, 30))
+  const second = await b.start()
+  await until('read on', () => second.tailer.status().linesRead === 20)
+  await second.stop()
+  t.same((await textOf(b)).sort(), [lines(0, 12), lines(12, 30)].sort())
+})
+
+test('rotated files that were there before the first look are not ours, later ones are', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(`${path}.1`, lines(100, 110))
+  await writeFile(path, lines(0, 3))
+  const { tailer, stop } = await b.start()
+  await until('read', () => tailer.status().linesRead === 3)
+  await rename(`${path}.1`, `${path}.2`)
+  await rename(path, `${path}.1`)
+  await writeFile(path, lines(3, 5))
+  await until('read', () => tailer.status().linesRead === 5)
+  await new Promise(resolve => setTimeout(resolve, 100))
+  await stop()
+  t.same((await textOf(b)).sort(), [lines(0, 3), lines(3, 5)].sort())
+})
+
+test('odd bytes come out as they went in: no last newline, CR LF, lone CR, NUL, invalid UTF-8, 300 KB line, empty lines', async t => {
+  const b = await bench(t)
+  const contents: Record<string, Buffer> = {
+    'a.log': Buffer.from('one\ntwo without end'),
+    'b.log': Buffer.from('one\r\ntwo\r\n'),
+    'c.log': Buffer.from('one\rtwo\rthree\n'),
+    'd.log': Buffer.from('nul \0 in\0side\n\0\0\0'),
+    'e.log': Buffer.from([0xff, 0xfe, 0x0a, 0xc3, 0x28, 0x0a]),
+    'f.log': Buffer.from(`${'x'.repeat(300_000)}\nshort\n`),
+    'g.log': Buffer.from('\n\n\n\n'),
+    'h.log': Buffer.from(''),
+    'i.log': Buffer.from('twin\n'),
+    'j.log': Buffer.from('twin\n'),
+  }
+  for (const [name, content] of Object.entries(contents)) await writeFile(join(b.logFolder, name), content)
+  const total = Object.values(contents).reduce((sum, content) => sum + content.length, 0)
+  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, '*.log') }] })
+  await until('all read', () => tailer.status().bytesRead === total)
+  await stop()
+  const sources = [...(await b.contents()).values()]
+  for (const [name, content] of Object.entries(contents)) {
+    if (content.length === 0) continue
+    const source = sources.find(source => source.path === join(b.logFolder, name))!
+    t.ok(source.bytes.equals(content), name)
+    const newlines = content.filter(byte => byte === 10).length
+    t.equal(source.lines, newlines + (content.at(-1) === 10 ? 0 : 1), `lines of ${name}`)
+  }
+  t.equal(sources.length, 9)
+})
+
+test('a buck that is cut off gets nothing; what it lacks goes to others, and one buck alone keeps packets waiting', async t => {
+  const b = await bench(t, 2)
+  b.cut(1, true)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const { tailer, stop } = await b.start()
+  await until('read', () => tailer.status().linesRead === 10)
+  t.ok(tailer.status().underReplicatedPackets > 0)
+  b.cut(1, false)
+  await until('held twice', () => tailer.status().underReplicatedPackets === 0)
+  await stop()
+  t.same(await textOf(b), [lines(0, 10)])
+})
+
+test('once: reads to the ends, waits for the archive, and a second run adds nothing', async t => {
+  const b = await bench(t)
+  await writeFile(join(b.logFolder, 'app.log'), lines(0, 100))
+  const first = await b.start({ once: true })
+  await until(
+    'all at two bucks',
+    () => first.tailer.status().linesRead === 100 && first.tailer.status().underReplicatedPackets === 0,
+  )
+  await b.archiveAll()
+  await first.done
+  const second = await b.start({ once: true })
+  await until('done', () => second.tailer.status().isDone)
+  t.equal(second.tailer.status().linesRead, 0)
+  t.same(await textOf(b), [lines(0, 100)])
+})
+
+test('archived packets leave the journal, and a restart still knows where it was', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 100))
+  const first = await b.start({ bucketSeconds: 1 })
+  await until(
+    'all at two bucks',
+    () => first.tailer.status().linesRead === 100 && first.tailer.status().underReplicatedPackets === 0,
+  )
+  await b.archiveAll()
+  await until('journal empty', () => first.tailer.status().packets === 0)
+  const journal = join(b.folder, 'tailer', 'buckets', '0')
+  await until('old bucket files removed', async () => (await b.world.disk.list(journal)).length <= 2, 15_000)
+  await first.stop()
+  await appendFile(path, lines(100, 105))
+  const second = await b.start()
+  await until('read on', () => second.tailer.status().linesRead > 0)
+  await second.stop()
+  t.equal(second.tailer.status().linesRead, 5)
+})
+
+test('a tailer with an empty folder goes on where the bucks last saw its sources', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const first = await b.start()
+  await until(
+    'read',
+    () => first.tailer.status().linesRead === 10 && first.tailer.status().underReplicatedPackets === 0,
+  )
+  await first.stop()
+  await rm(join(b.folder, 'tailer'), { recursive: true })
+  await appendFile(path, lines(10, 12))
+  const second = await b.start()
+  await until('read on', () => second.tailer.status().linesRead > 0)
+  await second.stop()
+  t.equal(second.tailer.status().linesRead, 2)
+  t.same(await textOf(b), [lines(0, 12)])
+})
+
+test('after a power cut that took the journal’s end, what the bucks hold beyond it is taken back', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const first = await b.start()
+  await until(
+    'read',
+    () => first.tailer.status().linesRead === 10 && first.tailer.status().underReplicatedPackets === 0,
+  )
+  await first.stop()
+  // The journal of the last bucket was not on the device; the source log was.
+  await rm(join(b.folder, 'tailer', 'buckets'), { recursive: true })
+  const log = join(b.folder, 'tailer', 'sources')
+  t.ok((await b.world.disk.stat(log))!.size > 0)
+  await appendFile(path, lines(10, 12))
+  const second = await b.start({}, { boot: 'boot-2' })
+  await until('read on', () => second.tailer.status().linesRead > 0)
+  await second.stop()
+  t.equal(second.tailer.status().linesRead, 2)
+  t.same(await textOf(b), [lines(0, 12)])
+})
+
+test('a file that vanished unread is a hole with its reason, signed', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const first = await b.start()
+  await until('read', () => first.tailer.status().linesRead === 10)
+  await first.stop()
+  await rm(path)
+  const second = await b.start()
+  await new Promise(resolve => setTimeout(resolve, 300))
+  await second.stop()
+  const { manifests } = await b.held()
+  const gaveUp = manifests.flatMap(manifest => manifest.gaveUp)
+  t.match(gaveUp, [{ kind: 'hole', path, from: lines(0, 10).length, reason: /gone/ }])
+})
