@@ -9,7 +9,17 @@ import { JsonLine } from './json-line.ts'
 import { findLevel, levelOfSeverity, levelOfWord } from './level.ts'
 import { Names } from './names.ts'
 import { readAccessTime, readAsctime, readEpoch, readIso, readShortTime, readSyslogTime, TimeRead } from './times.ts'
-import { isAppByte, isDigit, isHostName, isLetter, isProse, isSeparator, isWordByte, skipOpening, skipSpace, wordEnd } from './words.ts'
+import {
+  isAppByte,
+  isDigit,
+  isHostName,
+  isLetter,
+  isSeparator,
+  isWordByte,
+  skipOpening,
+  skipSpace,
+  wordEnd,
+} from './words.ts'
 
 /** Further in nothing is looked at, except in JSON (see there). */
 const HEAD_BYTES = 512
@@ -19,7 +29,7 @@ const WORDS_BEFORE_MAX = 5
 const FUTURE_SECONDS_MAX = 86_400
 /** 29 February comes again after four years, or eight around 2100. */
 const YEARS_BACK_MAX = 8
-/** Before the numbers of `<13>` grow silly: facility 23, severity 7. */
+/** The greatest `<n>` there is: facility 23, severity 7. */
 const PRIORITY_MAX = 191
 
 /** One per source: a line without a time takes that of the line before. Never throws, whatever the bytes are. */
@@ -310,4 +320,13 @@ function timeValueAt(b: Buffer, at: number, end: number): number {
     if (i === key.length) return b[at + i] === 0x22 ? at + i + 1 : at + i
   }
   return -1
+}
+
+/** A word of letters only, but for a stop behind it, that is no level: the line has begun to talk. */
+function isProse(b: Buffer, at: number, end: number): boolean {
+  let i = at
+  while (i < end && isLetter(b[i])) i++
+  if (i === at) return false
+  if (i < end - 1 || (i === end - 1 && b[i] !== 0x2c && b[i] !== 0x2e && b[i] !== 0x3a && b[i] !== 0x3b)) return false
+  return levelOfWord(b, at, i) === 0
 }

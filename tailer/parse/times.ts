@@ -1,5 +1,5 @@
 // The ways a time is written, read from bytes at a given place. Each function answers the offset after the time, or -1
-// if there is none there; only then is `TimeRead` unchanged or meaningless. Nothing is allocated.
+// if there is none there (what `TimeRead` holds then means nothing). Nothing is allocated.
 import { daysSince1970, isDay, YEAR_MAX, YEAR_MIN } from './calendar.ts'
 import { isDigit, isWordByte } from './words.ts'
 

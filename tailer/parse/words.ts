@@ -1,5 +1,4 @@
 // Small questions about the bytes of a line. `end` is after the last byte that may be looked at.
-import { levelOfWord } from './level.ts'
 
 export function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39
@@ -20,15 +19,6 @@ export function afterColour(b: Buffer, at: number, end: number): number {
   if (next >= end || b[next] !== 0x5b) return next
   for (next++; next < end && (isDigit(b[next]) || b[next] === 0x3b); ) next++
   return Math.min(next + 1, end)
-}
-
-/** A word of letters only, but for a stop behind it, that is no level: the line has begun to talk. */
-export function isProse(b: Buffer, at: number, end: number): boolean {
-  let i = at
-  while (i < end && isLetter(b[i])) i++
-  if (i === at) return false
-  if (i < end - 1 || (i === end - 1 && b[i] !== 0x2c && b[i] !== 0x2e && b[i] !== 0x3a && b[i] !== 0x3b)) return false
-  return levelOfWord(b, at, i) === 0
 }
 
 /** Brackets, quotes, and the colours of terminals. */
