@@ -21,7 +21,7 @@ import { bucketAt, type Opened, openFolder, resumeOf } from './opening.ts'
 import { Reader } from './reader.ts'
 import { isActiveName } from './rotation.ts'
 import type { Sealer } from './sealer.ts'
-import { readAt, type Source } from './source.ts'
+import { HEAD_BYTES, readAt, type Source, TAIL_BYTES } from './source.ts'
 import type { SourceLog, StoredSource } from './source-log.ts'
 import { Sources } from './sources.ts'
 
