@@ -1,0 +1,258 @@
+// A whole installation in a simulated world: hosts with programs and a tailer, bucks, porters, and one store host whose
+// disk holds index and archive. Everything that runs in it is the real code of tailer/, buck/ and porter/.
+import { createHash } from 'node:crypto'
+import { dirname } from 'node:path'
+import { Buck } from '../../buck/buck.ts'
+import { Porter } from '../../porter/porter.ts'
+import { FolderStore } from '../../shared/folder-store.ts'
+import { Lease } from '../../shared/lease.ts'
+import type { Link, Peer, Role } from '../../shared/link.ts'
+import { SegmentStore } from '../../shared/segment-store.ts'
+import type { EventStore } from '../../shared/stores.ts'
+import { TAILER_DEFAULTS, Tailer } from '../../tailer/tailer.ts'
+import { Member } from './member.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import type { PowerCutOptions } from './sim-disk.ts'
+import type { SimNetwork } from './sim-network.ts'
+import type { Machine, SimProcess } from './sim-process.ts'
+import { Simulation, type SimulationOptions } from './simulation.ts'
+import { Workload } from './workload.ts'
+
+export interface FleetShape {
+  hosts: number
+  bucks: number
+  porters: number
+  filesPerHost: number
+}
+
+const BUCKET_SECONDS = 10
+/** Days of real life in minutes: the order of things is what matters. */
+const ARCHIVE_AFTER_MS = 40_000
+const GIGABYTE = 1_000_000_000
+
+export class SimFleet {
+  readonly simulation: Simulation
+  readonly random: SeededRandom
+  readonly workload = new Workload()
+  readonly hosts: Member[] = []
+  readonly bucks: Member[] = []
+  readonly porters: Member[] = []
+  /** Its disk holds index and archive. It never loses power: it stands for S3 and its like. */
+  readonly store: Machine
+  #indexCopy: [path: string, bytes: Buffer][] | undefined
+  readonly #addresses: string[]
+
+  constructor(seed: number | string, shape: FleetShape, options: SimulationOptions = {}) {
+    this.simulation = new Simulation(seed, options)
+    this.random = this.simulation.random.fork('fleet')
+    this.#addresses = Array.from({ length: shape.bucks }, (_, k) => `buck${k}:7700`)
+    this.store = this.simulation.machine('store')
+    for (let p = 0; p < shape.porters; p++) this.#addPorter()
+    for (const [k, address] of this.#addresses.entries()) {
+      const machine = this.simulation.machine(`buck${k}`)
+      this.bucks.push(new Member(`buck${k}`, machine, process => this.#runBuck(process, `buck${k}`, address)))
+    }
+    for (let h = 0; h < shape.hosts; h++) {
+      const machine = this.simulation.machine(`host${h}`)
+      const random = this.random.fork(`programs ${h}`)
+      for (let f = 0; f < shape.filesPerHost; f++) {
+        this.workload.start(
+          machine,
+          {
+            path: `/log/app${f}.log`,
+            rotation: random.pick(['none', 'rename', 'rename', 'copytruncate']),
+            rotateBytes: random.integer(1_000, 12_000),
+            rotateEveryMsLeast: random.integer(2_000, 20_000),
+            burstEveryMs: random.pick([150, 700, 3_000]),
+            burstLinesMax: random.pick([1, 3, 20]),
+          },
+          random.fork(`program ${f}`),
+        )
+      }
+      this.hosts.push(new Member(`tailer${h}`, machine, process => this.#runTailer(process)))
+    }
+  }
+
+  get network(): SimNetwork {
+    return this.simulation.network
+  }
+
+  get machines(): Machine[] {
+    return [...new Set(this.members.map(member => member.machine))]
+  }
+
+  get members(): Member[] {
+    return [...this.hosts, ...this.bucks, ...this.porters]
+  }
+
+  start(): void {
+    for (const member of this.members) member.start()
+  }
+
+  later(ms: number, run: () => void): void {
+    this.simulation.timeline.after(ms, run)
+  }
+
+  powerCut(machine: Machine, options: PowerCutOptions): void {
+    if (!machine.isUp) return
+    machine.powerCut(options)
+    for (const program of this.workload.programs) if (program.machine === machine) program.afterPowerCut()
+  }
+
+  powerUp(machine: Machine): void {
+    if (machine.isUp) return
+    machine.powerUp()
+    for (const member of this.members) if (member.machine === machine) member.startLater()
+  }
+
+  loseDisk(member: Member): void {
+    member.machine.trace?.(member.machine.name, 'disk lost')
+    member.process?.kill()
+    member.machine.disk.wipe()
+    member.startLater()
+  }
+
+  startSecondPorter(): void {
+    if (this.porters.length < 2) this.#addPorter().start()
+  }
+
+  keepIndexCopy(): void {
+    this.#indexCopy = filesBelow(this.store, '/index')
+  }
+
+  /** As an operator does it: porters stopped, the folder replaced, porters started. */
+  restoreIndex(isEmptied: boolean): void {
+    for (const porter of this.porters) porter.process?.kill()
+    for (const [path] of filesBelow(this.store, '/index')) this.store.disk.unlink(path)
+    for (const [path, bytes] of isEmptied ? [] : (this.#indexCopy ?? [])) {
+      this.store.disk.makeFolder(dirname(path))
+      this.store.disk.append(this.store.disk.create(path), bytes)
+    }
+    this.store.trace?.('store', isEmptied ? 'index emptied' : 'index restored from an older copy')
+    for (const porter of this.porters) porter.startLater()
+  }
+
+  /** Index and archive as somebody sees them who only reads. */
+  async stores(): Promise<{ index: EventStore; archive: EventStore }> {
+    return this.#openStores(this.simulation.machine('onlooker').start('reader'), 'onlooker')
+  }
+
+  /** Everything that was broken works again. Clocks stay as they are: those are no fault. */
+  heal(): void {
+    for (const machine of this.machines) {
+      this.powerUp(machine)
+      machine.disk.capacityBytes = Number.POSITIVE_INFINITY
+      machine.disk.writeErrorChance = 0
+    }
+    this.network.healAll()
+    for (const member of this.members) {
+      member.isHeldDown = false
+      member.start()
+    }
+  }
+
+  /** Links of an onlooker to every buck that is up. */
+  async onlooker(): Promise<{ process: SimProcess; links: Link[] }> {
+    const process = this.simulation.machine('onlooker').start('onlooker')
+    const dialer = this.network.dialer(process, peerNamed('archie', 'onlooker'), 'buck')
+    const up = this.#addresses.filter((_, k) => this.bucks[k].isUp)
+    const links = await Promise.all(up.map(address => dialer.dial(address)))
+    return { process, links }
+  }
+
+  async #runTailer(process: SimProcess): Promise<void> {
+    const { machine, world } = process
+    const files = this.workload.programs.filter(program => program.machine === machine)
+    const tailer = await Tailer.open(
+      {
+        ...TAILER_DEFAULTS,
+        folder: '/data/tailer',
+        host: machine.name,
+        files: files.map(({ config }) => ({ path: config.path })),
+        bucks: this.#addresses,
+        bucketSeconds: BUCKET_SECONDS,
+        diskBytesMax: GIGABYTE,
+        pollMs: 250,
+        lookMs: 500,
+        holdBackMs: 30_000,
+      },
+      {
+        world,
+        machine: { identity: machine.name, boot: machine.boot },
+        makeDialer: keys =>
+          this.network.dialer(process, { role: 'tailer', id: keys.id, signKey: keys.signing.publicKey }, 'buck'),
+      },
+    )
+    await tailer.run(new AbortController().signal)
+  }
+
+  async #runBuck(process: SimProcess, name: string, address: string): Promise<void> {
+    const peer = peerNamed('buck', name)
+    const buck = await Buck.open(
+      {
+        name,
+        folders: ['/data/disk0', '/data/disk1'],
+        bytesMax: GIGABYTE,
+        bucketSeconds: BUCKET_SECONDS,
+        dropArchived: true,
+        keepSeconds: 60,
+        syncAfterMs: 5_000,
+      },
+      { world: process.world, id: peer.id },
+    )
+    this.network.listen(process, peer, address, ['tailer', 'porter', 'archie'], link => buck.accept(link))
+    await process.never
+  }
+
+  #addPorter(): Member {
+    const name = `porter${this.porters.length}`
+    const porter = new Member(name, this.simulation.machine(name), process => this.#runPorter(process, name))
+    this.porters.push(porter)
+    return porter
+  }
+
+  async #runPorter(process: SimProcess, name: string): Promise<void> {
+    const { world } = process
+    const { index, archive } = await this.#openStores(process, name)
+    const lease = new Lease(new FolderStore(process.diskOf(this.store), '/lease'), { name }, world)
+    const porter = new Porter(
+      {
+        name,
+        bucks: this.#addresses,
+        bucketSeconds: BUCKET_SECONDS,
+        archiveAfterMs: ARCHIVE_AFTER_MS,
+        wantEveryMs: 10_000,
+        tidyEveryMs: 30_000,
+        recentMs: 0,
+      },
+      { world, dialer: this.network.dialer(process, peerNamed('porter', name), 'buck'), index, archive, lease },
+    )
+    await porter.run(new AbortController().signal)
+  }
+
+  async #openStores(process: SimProcess, writer: string): Promise<{ index: SegmentStore; archive: SegmentStore }> {
+    const disk = process.diskOf(this.store)
+    // Level 1: the simulation looks at what is stored, not at how small.
+    const options = { world: process.world, writer, zstdLevel: 1, graceMs: 60_000, spanSeconds: 60, snapshotCommits: 8 }
+    const [index, archive] = await Promise.all(
+      ['/index', '/archive'].map(folder => SegmentStore.open(new FolderStore(disk, folder), options)),
+    )
+    return { index, archive }
+  }
+}
+
+function filesBelow(machine: Machine, folder: string): [path: string, bytes: Buffer][] {
+  const names = [...(machine.disk.find(folder)?.entries.keys() ?? [])]
+  return names.flatMap(name => {
+    const path = `${folder}/${name}`
+    const inode = machine.disk.find(path)
+    if (inode?.kind === 'folder') return filesBelow(machine, path)
+    return inode ? [[path, machine.disk.bytes(inode)] as [string, Buffer]] : []
+  })
+}
+
+/** A peer whose keys nobody looks at. */
+export function peerNamed(role: Role, name: string): Peer {
+  const id = createHash('sha256').update(name).digest('hex').slice(0, 32)
+  return { role, id, signKey: Buffer.alloc(32) }
+}

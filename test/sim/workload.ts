@@ -1,0 +1,182 @@
+// Programs that write logs on a simulated machine, and what is true about every line they wrote.
+//
+//   required   it is in a file, or was until it was rotated away with all its bytes: index and archive must have it once
+//   excused    the world took it (a power cut before it was on the device, a truncate between copy and cut): at most once
+// Every line is unlike every other, so a line found in a store is known by its text.
+import { dirname } from 'node:path'
+import type { SeededRandom } from './seeded-random.ts'
+import type { Machine } from './sim-process.ts'
+
+export type Rotation = 'none' | 'rename' | 'copytruncate'
+
+export interface WrittenLine {
+  text: string
+  host: string
+  /** Why it may be missing. */
+  excuse: string | undefined
+}
+
+/** All bytes that one file had from its creation to its end; after a power cut a second one with what was left. */
+export interface Incarnation {
+  host: string
+  bytes: Buffer
+}
+
+export interface ProgramConfig {
+  path: string
+  rotation: Rotation
+  /** Rotated when over this size, looked at before each write. */
+  rotateBytes: number
+  /** Not sooner after the last time than this. */
+  rotateEveryMsLeast: number
+  /** Mean time between two bursts, and the most lines in one. */
+  burstEveryMs: number
+  burstLinesMax: number
+}
+
+export class Workload {
+  readonly lines = new Map<string, WrittenLine>()
+  readonly incarnations: Incarnation[] = []
+  readonly programs: Program[] = []
+
+  start(machine: Machine, config: ProgramConfig, random: SeededRandom): Program {
+    const program = new Program(this, machine, config, random)
+    this.programs.push(program)
+    return program
+  }
+
+  stop(): void {
+    for (const program of this.programs) program.isStopped = true
+  }
+}
+
+class Program {
+  readonly machine: Machine
+  readonly config: ProgramConfig
+  isStopped = false
+  readonly #workload: Workload
+  readonly #random: SeededRandom
+  readonly #lines: WrittenLine[] = []
+  #count = 0
+  #incarnation: Incarnation | undefined
+  /** Since then the copy is made and the original not truncated: what comes in between is in no file. */
+  #copiedBytes: number | undefined
+  #generations = 0
+  #rotatedAtMs = 0
+
+  constructor(workload: Workload, machine: Machine, config: ProgramConfig, random: SeededRandom) {
+    this.#workload = workload
+    this.machine = machine
+    this.config = config
+    this.#random = random
+    machine.disk.makeFolder(dirname(config.path))
+    this.#burst()
+  }
+
+  /** What the disk has after a power cut is the truth from now on; what is gone is excused. */
+  afterPowerCut(): void {
+    const { disk } = this.machine
+    this.#copiedBytes = undefined
+    const left = this.#files().map(path => disk.bytes(disk.file(path)))
+    const whole = new Set(left.flatMap(bytes => bytes.toString('latin1').split(/(?<=\n)/)))
+    for (const line of this.#lines) {
+      if (!whole.has(line.text)) line.excuse ??= 'lost from the file by a power cut'
+    }
+    for (const bytes of left) this.#workload.incarnations.push({ host: this.machine.name, bytes })
+    const active = disk.find(this.config.path)
+    if (!active) {
+      this.#incarnation = undefined
+      return
+    }
+    this.#incarnation = { host: this.machine.name, bytes: disk.bytes(active) }
+    this.#workload.incarnations.push(this.#incarnation)
+    // A program that finds a torn line ends it, so that its own lines stay whole.
+    if (active.size > 0 && active.content[active.size - 1] !== 0x0a) this.#append(Buffer.from('\n'))
+  }
+
+  #files(): string[] {
+    const { disk } = this.machine
+    const folder = dirname(this.config.path)
+    const names = [...(disk.find(folder)?.entries.keys() ?? [])].map(name => `${folder}/${name}`)
+    return names.filter(path => path === this.config.path || path.startsWith(`${this.config.path}.`))
+  }
+
+  #burst(): void {
+    const { timeline } = this.machine
+    timeline.after(this.#random.fraction() * 2 * this.config.burstEveryMs, () => {
+      if (this.isStopped) return
+      if (this.machine.isUp) {
+        const lines = this.#random.integer(1, this.config.burstLinesMax)
+        for (let i = 0; i < lines; i++) this.#write()
+        this.#rotate()
+      }
+      this.#burst()
+    })
+  }
+
+  #write(): void {
+    const words = this.#random.bytes(this.#random.integer(2, 40)).toString('base64')
+    const time = new Date(this.machine.wallMs()).toISOString()
+    const text = `${time} ${this.machine.name} ${this.config.path} ${++this.#count} ${words}\n`
+    const line: WrittenLine = { text, host: this.machine.name, excuse: undefined }
+    if (!this.#append(Buffer.from(text))) return
+    if (this.#copiedBytes !== undefined) line.excuse = 'written between the copy and the truncate'
+    this.#workload.lines.set(text, line)
+    this.#lines.push(line)
+  }
+
+  /** False if the disk has no room: then the line never was. */
+  #append(bytes: Buffer): boolean {
+    const { disk } = this.machine
+    const inode = disk.find(this.config.path) ?? disk.create(this.config.path)
+    if (!this.#incarnation) {
+      this.#incarnation = { host: this.machine.name, bytes: Buffer.alloc(0) }
+      this.#workload.incarnations.push(this.#incarnation)
+    }
+    const before = inode.size
+    try {
+      disk.append(inode, bytes)
+    } catch {
+      // Programs that log do not stop for a full disk: the part is taken back, as a careful one does.
+      disk.truncate(inode, before)
+      return false
+    }
+    this.#incarnation.bytes = Buffer.concat([this.#incarnation.bytes, bytes])
+    return true
+  }
+
+  #rotate(): void {
+    const { disk, timeline } = this.machine
+    const { path, rotation, rotateBytes } = this.config
+    if (rotation === 'none' || this.#copiedBytes !== undefined || (disk.find(path)?.size ?? 0) < rotateBytes) return
+    if (timeline.nowMs - this.#rotatedAtMs < this.config.rotateEveryMsLeast) return
+    this.#rotatedAtMs = timeline.nowMs
+    for (let i = this.#generations; i > 0; i--)
+      if (disk.find(`${path}.${i}`)) disk.rename(`${path}.${i}`, `${path}.${i + 1}`)
+    this.#generations++
+    this.machine.trace?.('program', `rotates ${path} of ${this.machine.name} by ${rotation}`)
+    if (rotation === 'rename') {
+      disk.rename(path, `${path}.1`)
+      this.#incarnation = undefined
+      return
+    }
+    try {
+      disk.copy(path, `${path}.1`)
+    } catch {
+      // No room for the copy: logrotate leaves the original as it is.
+      disk.unlink(`${path}.1`)
+      return
+    }
+    this.#copiedBytes = disk.file(path).size
+    const truncate = () => {
+      if (this.#copiedBytes === undefined) return
+      this.#copiedBytes = undefined
+      if (disk.find(path)) disk.truncate(disk.file(path), 0)
+      this.#incarnation = undefined
+    }
+    // Usually within milliseconds; a big file on a busy host may take seconds.
+    timeline.after(this.#random.span(4000), () => {
+      if (this.machine.isUp) truncate()
+    })
+  }
+}
