@@ -1,0 +1,62 @@
+// Segments as objects of a store, read by ranges. Directories that were read lately are kept.
+import { segmentKey } from './catalogue.ts'
+import {
+  CorruptSegmentError,
+  readDirectory,
+  readSegmentBlock,
+  type SegmentBlock,
+  type SegmentEvents,
+  type SegmentFile,
+} from './segment.ts'
+import type { Damage, ObjectStore } from './stores.ts'
+import { WeightedCache } from './weighted-cache.ts'
+
+/** Runs in all directories kept: about 100 bytes each. */
+const RUNS_KEPT_MAX = 500_000
+
+export interface OpenSegment {
+  file: SegmentFile
+  blocks: SegmentBlock[]
+}
+
+export class SegmentObjects {
+  readonly #objects: ObjectStore
+  readonly #opened = new WeightedCache<OpenSegment>(RUNS_KEPT_MAX)
+
+  constructor(objects: ObjectStore) {
+    this.#objects = objects
+  }
+
+  /** Undefined: the object is not there. */
+  async open(name: string, onDamage: (damage: Damage) => void): Promise<OpenSegment | undefined> {
+    const kept = this.#opened.get(name)
+    if (kept) return kept
+    const key = segmentKey(name)
+    const size = await this.#objects.size(key)
+    if (size === undefined) return undefined
+    const read = async (from: number, to: number) => {
+      const bytes = await this.#objects.get(key, [from, to])
+      if (!bytes) throw new CorruptSegmentError(key, 'is missing')
+      return bytes
+    }
+    const file = { name: key, size, read }
+    let isWhole = true
+    const blocks = await readDirectory(file, damage => {
+      isWhole = false
+      onDamage(damage)
+    })
+    const opened = { file, blocks }
+    // A damaged one is read again each time, so that each reader is told.
+    if (isWhole) this.#opened.set(name, opened, blocks.length + blocks.reduce((sum, { runs }) => sum + runs.length, 0))
+    return opened
+  }
+
+  /** Throws CorruptSegmentError. */
+  readBlock(segment: OpenSegment, block: SegmentBlock): Promise<SegmentEvents> {
+    return readSegmentBlock(segment.file, block)
+  }
+
+  forget(name: string): void {
+    this.#opened.delete(name)
+  }
+}

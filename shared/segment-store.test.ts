@@ -1,0 +1,28 @@
+import { test } from 'tap'
+import { FolderStore } from './folder-store.ts'
+import { realWorld } from './real-world.ts'
+import { SegmentStore, type SegmentStoreOptions } from './segment-store.ts'
+import { testEventStore } from './stores.contract.ts'
+import type { Log } from './world.ts'
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} }
+const world = realWorld({ log: quiet })
+
+test('the embedded store', t => {
+  t.jobs = 1
+  const place = (options: Partial<SegmentStoreOptions>) => async (t: import('tap').Test) => {
+    const folder = t.testdir()
+    let number = 0
+    return () =>
+      SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: `test${number++}`, ...options })
+  }
+  t.test('with its defaults', t => {
+    testEventStore(t, place({}))
+    t.end()
+  })
+  t.test('with tiny blocks, snapshots at each commit, no grace, and memory for a few matches', t => {
+    testEventStore(t, place({ blockBytes: 50, snapshotCommits: 1, graceMs: 0, zstdLevel: 1, heldBytesMax: 2000 }))
+    t.end()
+  })
+  t.end()
+})

@@ -1,0 +1,364 @@
+// The embedded store: segments and a catalogue over an object store. Recent index and archive are both this.
+//
+//   add      packets ▸ what is new ▸ compare where source ranges overlap ▸ segments ▸ one commit
+//            A commit of somebody else in between that touches the same packets or ranges: all of it once more.
+//   expire   segments that lie wholly before a bucket ▸ one commit; the ids of their packets stay known
+//   tidy     small segments of one span ▸ one, in one commit; objects that nothing names ▸ removed after a grace time
+import { Catalogue, type Draft, segmentKey } from './catalogue.ts'
+import type { CatalogueState, LiveSegment } from './catalogue-state.ts'
+import { Contested } from './contested.ts'
+import type { FoundEvent, Origin } from './events.ts'
+import { HeldPackets } from './held-packets.ts'
+import type { Gone, Manifest } from './manifest.ts'
+import type { Bucket, PacketId } from './messages.ts'
+import { epochCount, type Packet, packetEvents, packetKey } from './packet.ts'
+import { RangeSet } from './ranges.ts'
+import { type BatchOptions, GROUP_BYTES, inflatedBytes, writeBatch } from './segment-batch.ts'
+import { goneKey, manifestKey, type Words } from './segment-manifest.ts'
+import { SegmentObjects } from './segment-objects.ts'
+import { searchSegments } from './segment-search.ts'
+import { Tidying } from './segment-tidying.ts'
+import type { Piece } from './segment-writer.ts'
+import type { Added, Damage, EventStore, ObjectStore, SearchRequest, SourceTotals, StorePass } from './stores.ts'
+import { WeightedCache } from './weighted-cache.ts'
+import type { World } from './world.ts'
+
+export interface SegmentStoreOptions {
+  world: World
+  /** Who writes; part of object names. Letters, digits, `_`, `-`; at most 64. */
+  writer: string
+  /** Text of a block, at most 16 MB. */
+  blockBytes?: number
+  zstdLevel?: number
+  /** A compressed segment below this is merged with others of its span. */
+  tidyBelowBytes?: number
+  /** What nothing names any more stays this long, for those who are still reading it. */
+  graceMs?: number
+  /** Segments never reach over two spans of buckets. */
+  spanSeconds?: number
+  /** A snapshot of the catalogue after this many commits at the earliest. */
+  snapshotCommits?: number
+  /** Memory for matches of one search that wait for their turn. */
+  heldBytesMax?: number
+}
+
+const BLOCK_BYTES_MAX = 16 * 1024 * 1024
+const WRITER = /^[A-Za-z0-9_-]{1,64}$/
+/** Each means that another writer added to the same sources meanwhile. */
+const ADD_TRIES_MAX = 100
+/** Words read from manifests that are kept for the next call; about 1 KB each. */
+const WORDS_KEPT_MAX = 10_000
+
+export class SegmentStore implements EventStore {
+  readonly #options: Required<SegmentStoreOptions>
+  readonly #catalogue: Catalogue
+  readonly #segments: SegmentObjects
+  readonly #tidying: Tidying
+  readonly #words = new WeightedCache<Words>(WORDS_KEPT_MAX)
+  /** Segments that searches of this process read just now → how many: they are not removed. */
+  readonly #pinned = new Map<string, number>()
+
+  private constructor(objects: ObjectStore, options: Required<SegmentStoreOptions>, catalogue: Catalogue) {
+    this.#options = options
+    this.#catalogue = catalogue
+    this.#segments = new SegmentObjects(objects)
+    this.#tidying = new Tidying({
+      objects,
+      catalogue,
+      segments: this.#segments,
+      ...options,
+      isPinned: name => this.#pinned.has(name),
+    })
+  }
+
+  /** A damaged catalogue does not keep it from opening: what is whole can be searched. */
+  static async open(objects: ObjectStore, options: SegmentStoreOptions): Promise<SegmentStore> {
+    const full = {
+      blockBytes: 4 * 1024 * 1024,
+      zstdLevel: 9,
+      tidyBelowBytes: 8 * 1024 * 1024,
+      graceMs: 60 * 60 * 1000,
+      spanSeconds: 3600,
+      snapshotCommits: 64,
+      heldBytesMax: 64 * 1024 * 1024,
+      ...options,
+    }
+    if (!WRITER.test(full.writer)) {
+      throw new RangeError(`writer "${full.writer}": letters, digits, "_" and "-" only, at most 64`)
+    }
+    if (full.blockBytes < 1 || full.blockBytes > BLOCK_BYTES_MAX) {
+      throw new RangeError(`blockBytes ${full.blockBytes}: from 1 to ${BLOCK_BYTES_MAX}`)
+    }
+    return new SegmentStore(objects, full, await Catalogue.open(objects, full))
+  }
+
+  /** What of the catalogue cannot be read: while there is any, nothing is added or removed. */
+  async damages(): Promise<Damage[]> {
+    await this.#catalogue.refresh()
+    return [...this.#catalogue.state.damages]
+  }
+
+  async lacking(ids: PacketId[]): Promise<PacketId[]> {
+    await this.#catalogue.refreshWhole()
+    return ids.filter(id => !this.#catalogue.state.packets.has(id))
+  }
+
+  async add(packets: Packet[], words: { manifests: Manifest[]; gone: Gone[] }, pass: StorePass = {}): Promise<Added> {
+    for (let tries = 0; tries < ADD_TRIES_MAX; tries++) {
+      pass.signal?.throwIfAborted()
+      await this.#catalogue.refreshWhole()
+      const state = this.#catalogue.state
+      const plan = planAdd(state, packets, words, this.#options)
+      if (plan.spans.size === 0) return { packets: 0, events: 0, lines: 0, bytes: 0, repeated: 0 }
+      const contested = new Contested(plan.kept, state.ranges)
+      // No await since the refresh: what this plan was made of is exactly what lies up to this commit.
+      const plannedAt = state.number
+      await contested.readHeld([...state.segments.values()], this.#segments, this.#options.world.log)
+
+      const drafts: Draft[] = []
+      const added = { packets: plan.packets, events: 0, lines: 0, bytes: 0, repeated: 0 }
+      try {
+        for (const [span, part] of plan.spans) {
+          const groups = groupsOf(part.kept, contested, pass)
+          const written = await writeBatch(this.#catalogue, this.#batchOptions, { span, ...part }, groups)
+          drafts.push(...written.drafts)
+          added.events += written.totals.events
+          added.lines += written.totals.lines
+          added.bytes += written.totals.bytes
+        }
+        pass.signal?.throwIfAborted()
+      } catch (error) {
+        await this.#catalogue.discard(drafts)
+        throw error
+      }
+      added.repeated = contested.repeated
+      const fits = () => isUntouched(this.#catalogue.state, plannedAt, plan)
+      if (!(await this.#catalogue.commit({ added: drafts, fits }))) continue
+      if (plan.expired > 0) {
+        this.#options.world.log.info('packets older than what is kept were not stored', { packets: plan.expired })
+      }
+      return added
+    }
+    throw new Error(`nothing added: others added to the same sources ${ADD_TRIES_MAX} times meanwhile; try again later`)
+  }
+
+  async *search(request: SearchRequest, onDamage: (damage: Damage) => void = () => {}): AsyncGenerator<FoundEvent> {
+    await this.#catalogue.refresh()
+    const { segments, damages } = this.#catalogue.state
+    for (const damage of [...damages]) onDamage(damage)
+    const live = [...segments.values()]
+    for (const { name } of live) this.#pinned.set(name, (this.#pinned.get(name) ?? 0) + 1)
+    try {
+      const onMissing = (name: string) => this.#missing(name, onDamage)
+      const { heldBytesMax } = this.#options
+      yield* searchSegments({ segments: live, objects: this.#segments, request, onDamage, onMissing, heldBytesMax })
+    } finally {
+      for (const { name } of live) {
+        const readers = (this.#pinned.get(name) ?? 1) - 1
+        if (readers > 0) this.#pinned.set(name, readers)
+        else this.#pinned.delete(name)
+      }
+    }
+  }
+
+  async totals(): Promise<SourceTotals[]> {
+    await this.#catalogue.refresh()
+    const totals = new Map<string, SourceTotals>()
+    for (const { summary } of this.#catalogue.state.segments.values()) {
+      for (const part of summary?.sources ?? []) {
+        const sum = totals.get(part.source)
+        if (!sum) {
+          totals.set(part.source, { ...part, ranges: new RangeSet(part.ranges) })
+          continue
+        }
+        // One source under two labels: the label of what was read last.
+        if (part.ranges.end > sum.ranges.end) {
+          Object.assign(sum, { host: part.host, path: part.path, app: part.app })
+        }
+        sum.start = Math.min(sum.start, part.start)
+        sum.events += part.events
+        sum.lines += part.lines
+        sum.bytes += part.bytes
+        for (const [from, to] of part.ranges) sum.ranges.add(from, to)
+      }
+    }
+    return [...totals.values()].sort((a, b) => (a.source < b.source ? -1 : 1))
+  }
+
+  async words(): Promise<Words> {
+    await this.#catalogue.refresh()
+    const manifests = new Map<string, Manifest>()
+    const gone = new Map<string, Gone>()
+    for (const segment of [...this.#catalogue.state.segments.values()]) {
+      const words = await this.#wordsOf(segment)
+      // Two writers may have kept the same word at the same time.
+      for (const manifest of words.manifests) manifests.set(manifestKey(manifest), manifest)
+      for (const word of words.gone) gone.set(goneKey(word), word)
+    }
+    return { manifests: [...manifests.values()], gone: [...gone.values()] }
+  }
+
+  async sequences(): Promise<Map<string, RangeSet>> {
+    await this.#catalogue.refresh()
+    return this.#catalogue.state.packets.sequences()
+  }
+
+  /** Whole segments: what shares one with younger buckets goes with those, at most one span later. */
+  expire(before: Bucket): Promise<number> {
+    return this.#tidying.expire(before)
+  }
+
+  tidy(pass: StorePass = {}): Promise<void> {
+    return this.#tidying.tidy(pass)
+  }
+
+  get #batchOptions(): BatchOptions {
+    return this.#options
+  }
+
+  async #wordsOf({ name, summary }: LiveSegment): Promise<Words> {
+    const none = { manifests: [], gone: [] }
+    if (summary?.wordKeys.length === 0) return none
+    const kept = this.#words.get(name)
+    if (kept) return kept
+    const manifest = await this.#catalogue.readManifest(name)
+    if ('reason' in manifest) {
+      this.#options.world.log.warn('words of tailers cannot be read', { ...manifest })
+      return none
+    }
+    this.#words.set(name, manifest.words, manifest.wordKeys.length)
+    return manifest.words
+  }
+
+  async #missing(name: string, onDamage: (damage: Damage) => void): Promise<void> {
+    await this.#catalogue.refresh()
+    if (!this.#catalogue.state.segments.has(name)) {
+      throw new Error(
+        `segment ${name} was tidied away during the search, which took longer than the grace time: search again`,
+      )
+    }
+    onDamage({ where: segmentKey(name), reason: 'is missing' })
+  }
+}
+
+interface SpanPlan {
+  /** Whose events are to be stored. */
+  kept: Packet[]
+  packets: HeldPackets
+  words: Words
+  buckets: Bucket[]
+}
+
+interface AddPlan {
+  spans: Map<number, SpanPlan>
+  ids: PacketId[]
+  kept: Packet[]
+  packets: number
+  expired: number
+}
+
+/** What of a call is not there yet, by span. */
+function planAdd(
+  state: CatalogueState,
+  packets: Packet[],
+  words: Words,
+  { spanSeconds, world }: Required<SegmentStoreOptions>,
+): AddPlan {
+  const plan: AddPlan = { spans: new Map(), ids: [], kept: [], packets: 0, expired: 0 }
+  const partOf = (bucket: Bucket) => {
+    const span = Math.floor(bucket / spanSeconds) * spanSeconds
+    const part = plan.spans.get(span) ?? {
+      kept: [],
+      packets: new HeldPackets(),
+      words: { manifests: [], gone: [] },
+      buckets: [],
+    }
+    plan.spans.set(span, part)
+    part.buckets.push(bucket)
+    return part
+  }
+  const met = new Set<string>()
+  for (const packet of packets.toSorted(comparePackets)) {
+    const { id, bucket } = packet.header
+    const key = packetKey(id)
+    if (met.has(key) || state.packets.has(id)) continue
+    met.add(key)
+    const part = partOf(bucket)
+    part.packets.add(id)
+    plan.ids.push(id)
+    if (bucket < state.lowWater) {
+      plan.expired++
+      continue
+    }
+    plan.packets++
+    plan.kept.push(packet)
+    part.kept.push(packet)
+  }
+  for (const manifest of words.manifests) {
+    const key = manifestKey(manifest)
+    if (met.has(key) || state.wordKeys.has(key)) continue
+    met.add(key)
+    partOf(manifest.bucket).words.manifests.push(manifest)
+  }
+  for (const gone of words.gone) {
+    const key = goneKey(gone)
+    if (met.has(key) || state.wordKeys.has(key)) continue
+    met.add(key)
+    // It names no bucket: with what comes along, else with what is of now.
+    const bucket = plan.spans.values().next().value?.buckets[0] ?? Math.floor(world.clock.now() / 1000)
+    partOf(bucket).words.gone.push(gone)
+  }
+  return plan
+}
+
+/** Nobody added one of these packets, or to one of these ranges, since. */
+function isUntouched(state: CatalogueState, plannedAt: number, plan: AddPlan): boolean {
+  if (state.number === plannedAt) return true
+  if (plan.ids.some(id => state.packets.has(id))) return false
+  if (plan.kept.some(({ header }) => header.bucket < state.lowWater)) return false
+  const fresh = state.addedAfter(plannedAt)
+  if (!fresh) return false
+  const ranges = new Map<string, RangeSet>()
+  for (const { summary } of fresh) {
+    for (const part of summary?.sources ?? []) {
+      const sum = ranges.get(part.source) ?? new RangeSet()
+      for (const [from, to] of part.ranges) sum.add(from, to)
+      ranges.set(part.source, sum)
+    }
+  }
+  return !plan.kept.some(({ runs }) => runs.some(run => ranges.get(run.source)?.overlaps(run.from, run.to)))
+}
+
+/** Events of packets, inflated a group at a time. Throws CorruptPacketError. */
+async function* groupsOf(packets: Packet[], contested: Contested, pass: StorePass): AsyncGenerator<Piece[]> {
+  let group: Piece[] = []
+  let bytes = 0
+  for (const packet of packets) {
+    pass.signal?.throwIfAborted()
+    const { id, bucket } = packet.header
+    const origin: Origin = { tailer: id.tailer, epoch: id.epoch, sequence: id.sequence, bucket }
+    const events = packetEvents(packet)
+    let first = 0
+    for (const run of events.runs) {
+      const end = first + run.events
+      group.push(...contested.pieces({ events, first, end, run, from: run.from, to: run.to, origin }))
+      first = end
+    }
+    bytes += inflatedBytes(packet.header)
+    if (bytes < GROUP_BYTES) continue
+    yield group
+    group = []
+    bytes = 0
+  }
+  yield group
+}
+
+/** So that of equal events the one sent first stays, and a source's offsets come in order. */
+function comparePackets({ header: { id: a } }: Packet, { header: { id: b } }: Packet): number {
+  if (a.tailer !== b.tailer) return a.tailer < b.tailer ? -1 : 1
+  return (
+    epochCount(a.epoch) - epochCount(b.epoch) ||
+    (a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : 0) ||
+    a.sequence - b.sequence
+  )
+}

@@ -1,0 +1,235 @@
+// What keeps a store of segments small in number: merging, expiry, removal of what nothing names.
+import { type Catalogue, type Draft, segmentKey } from './catalogue.ts'
+import type { LiveSegment } from './catalogue-state.ts'
+import { HeldPackets } from './held-packets.ts'
+import type { Bucket } from './messages.ts'
+import { CorruptSegmentError } from './segment.ts'
+import { type BatchOptions, GROUP_BYTES, inflatedBytes, writeBatch } from './segment-batch.ts'
+import type { SegmentManifest, SegmentSummary } from './segment-manifest.ts'
+import type { SegmentObjects } from './segment-objects.ts'
+import type { Piece } from './segment-writer.ts'
+import type { ObjectStore, StorePass } from './stores.ts'
+
+/**
+ * A span that still grows is merged when so many small segments have come together: an event is then rewritten a few
+ * times at most, not with each call.
+ */
+const MERGE_LEAST = 8
+/** Text in one merge; the rest is left for the next one. */
+const MERGE_RAW_BYTES_MAX = 1024 * 1024 * 1024
+const NAME = /^segments\/((?:\d+|expired)\/(\d+)-[A-Za-z0-9_-]+-[0-9a-f]{8})\.(?:seg|json)$/
+
+export interface TidyingParts extends BatchOptions {
+  objects: ObjectStore
+  catalogue: Catalogue
+  segments: SegmentObjects
+  tidyBelowBytes: number
+  graceMs: number
+  spanSeconds: number
+  isPinned(name: string): boolean
+}
+
+type Small = LiveSegment & { summary: SegmentSummary }
+
+export class Tidying {
+  readonly #parts: TidyingParts
+  /** When this process first saw that a segment is retired, by the monotonic clock: wall clocks may have been wrong. */
+  readonly #retiredSeenMs = new Map<string, number>()
+
+  constructor(parts: TidyingParts) {
+    this.#parts = parts
+  }
+
+  async tidy(pass: StorePass): Promise<void> {
+    await this.#parts.catalogue.refreshWhole()
+    for (const small of this.#mergeable()) {
+      pass.signal?.throwIfAborted()
+      await this.#merge(small, pass)
+    }
+    await this.#removeUnnamed()
+  }
+
+  /** One commit removes the segments and adds a manifest with the ids of their packets and the gone-words. */
+  async expire(before: Bucket): Promise<number> {
+    const { catalogue } = this.#parts
+    for (;;) {
+      await catalogue.refreshWhole()
+      const old = [...catalogue.state.segments.values()].filter(isSmallOf(summary => summary.lastBucket < before))
+      if (!old.some(({ summary }) => summary.span !== undefined)) return 0
+      const { packets, manifests } = await this.#contents(old)
+      const words = { manifests: [], gone: manifests.flatMap(manifest => manifest.words.gone) }
+      const buckets = old.flatMap(({ summary }) => [summary.firstBucket, summary.lastBucket])
+      const { drafts } = await writeBatch(
+        catalogue,
+        this.#parts,
+        { span: undefined, packets, words, buckets },
+        noPieces(),
+      )
+      if (await this.#replace(old, drafts, before)) return old.reduce((sum, { summary }) => sum + summary.events, 0)
+    }
+  }
+
+  /** Per span the small segments that are worth it, oldest span first. */
+  #mergeable(): Small[][] {
+    const { catalogue, tidyBelowBytes, spanSeconds, world } = this.#parts
+    const spans = new Map<number, Small[]>()
+    for (const segment of catalogue.state.segments.values()) {
+      const { summary } = segment
+      if (summary?.span === undefined || summary.bytes >= tidyBelowBytes) continue
+      const small = spans.get(summary.span) ?? []
+      small.push({ ...segment, summary })
+      spans.set(summary.span, small)
+    }
+    const merges: Small[][] = []
+    for (const [span, small] of [...spans].sort((a, b) => a[0] - b[0])) {
+      small.sort((a, b) => a.summary.bytes - b.summary.bytes)
+      // Over for a whole span: few late packets are still to come.
+      const isOver = world.clock.now() / 1000 >= span + 2 * spanSeconds
+      const least = isOver ? 2 : MERGE_LEAST
+      // What was merged before stays out until what came since is worth rewriting it.
+      while (!isOver && small.length > 1 && small.at(-1)!.summary.bytes > sumOf(small.slice(0, -1))) small.pop()
+      const taken: Small[] = []
+      let rawBytes = 0
+      for (const segment of small) {
+        rawBytes += segment.summary.rawBytes
+        if (rawBytes > MERGE_RAW_BYTES_MAX && taken.length > 1) break
+        taken.push(segment)
+      }
+      if (taken.length >= least) merges.push(taken)
+    }
+    return merges
+  }
+
+  async #merge(small: Small[], pass: StorePass): Promise<void> {
+    const { catalogue, segments, world } = this.#parts
+    // In order of their buckets, so that the offsets of a source come in order from group to group.
+    const ordered = small.toSorted((a, b) => a.summary.firstBucket - b.summary.firstBucket || a.commit - b.commit)
+    const { packets, manifests } = await this.#contents(ordered)
+    const words = {
+      manifests: manifests.flatMap(manifest => manifest.words.manifests),
+      gone: manifests.flatMap(manifest => manifest.words.gone),
+    }
+    const buckets = ordered.flatMap(({ summary }) => [summary.firstBucket, summary.lastBucket])
+    const batch = { span: ordered[0].summary.span, packets, words, buckets }
+    let drafts: Draft[]
+    try {
+      drafts = (await writeBatch(catalogue, this.#parts, batch, piecesOf(ordered, segments, pass))).drafts
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError)) throw error
+      // As it is, its whole blocks are still served and the damage is still told by each search.
+      world.log.warn('small segments are not merged: one is damaged', { where: error.where, reason: error.reason })
+      return
+    }
+    if (await this.#replace(ordered, drafts, 0)) {
+      world.log.debug('segments merged', { span: batch.span, from: ordered.length, to: drafts.length })
+    }
+  }
+
+  async #replace(old: Small[], drafts: Draft[], lowWater: Bucket): Promise<boolean> {
+    const { catalogue, segments } = this.#parts
+    const removed = old.map(({ name }) => name)
+    const fits = () => removed.every(name => catalogue.state.segments.has(name))
+    const isDone = await catalogue.commit({ added: drafts, removed, lowWater, fits })
+    if (isDone) for (const name of removed) segments.forget(name)
+    return isDone
+  }
+
+  async #contents(old: Small[]): Promise<{ packets: HeldPackets; manifests: SegmentManifest[] }> {
+    const packets = new HeldPackets()
+    const manifests: SegmentManifest[] = []
+    for (const { name } of old) {
+      const manifest = await this.#parts.catalogue.readManifest(name)
+      if ('reason' in manifest) {
+        throw new Error(`${manifest.where} ${manifest.reason}: nothing was removed. Put it back from a copy`)
+      }
+      packets.addRuns(manifest.packets)
+      manifests.push(manifest)
+    }
+    return { packets, manifests }
+  }
+
+  /**
+   * Objects that no commit names. Retired segments go after the grace time. Others were left by a writer that died, or
+   * belong to one that is about to name them: a commit declares them void first, so nobody can.
+   */
+  async #removeUnnamed(): Promise<void> {
+    const { objects, catalogue, graceMs, world, isPinned } = this.#parts
+    const keys = new Map<string, { keys: string[]; wallMs: number }>()
+    for (const key of await objects.list('segments/')) {
+      const [, name, wallMs] = NAME.exec(key) ?? []
+      // Not a name of ours: whoever put it there knows why.
+      if (name === undefined) continue
+      const object = keys.get(name) ?? { keys: [], wallMs: Number(wallMs) }
+      object.keys.push(key)
+      keys.set(name, object)
+    }
+    await catalogue.refreshWhole()
+    const state = catalogue.state
+    const now = world.clock.now()
+    const seenMs = world.clock.monotonic()
+    for (const name of [...state.retired.keys()]) if (!keys.has(name)) this.#forgetRetired(name)
+    const retired: string[] = []
+    const orphans: string[] = []
+    for (const [name, { wallMs }] of keys) {
+      if (state.segments.has(name) || catalogue.isDraft(name) || isPinned(name)) continue
+      const retiredMs = state.retired.get(name)
+      if (retiredMs === undefined) {
+        if (now - wallMs >= graceMs) orphans.push(name)
+        continue
+      }
+      const firstSeenMs = this.#retiredSeenMs.get(name) ?? seenMs
+      this.#retiredSeenMs.set(name, firstSeenMs)
+      if (now - retiredMs >= graceMs || seenMs - firstSeenMs >= graceMs) retired.push(name)
+    }
+    const fits = () => orphans.every(name => !catalogue.state.segments.has(name))
+    const isVoid = orphans.length > 0 && (await catalogue.commit({ void: orphans, fits }))
+    for (const name of [...retired, ...(isVoid ? orphans : [])]) {
+      for (const key of keys.get(name)?.keys ?? []) await objects.remove(key)
+      this.#forgetRetired(name)
+    }
+  }
+
+  #forgetRetired(name: string): void {
+    this.#parts.catalogue.state.retired.delete(name)
+    this.#retiredSeenMs.delete(name)
+  }
+}
+
+/** Blocks of segments, inflated a group at a time. Throws CorruptSegmentError. */
+async function* piecesOf(small: Small[], objects: SegmentObjects, pass: StorePass): AsyncGenerator<Piece[]> {
+  let group: Piece[] = []
+  let bytes = 0
+  for (const { name, summary } of small) {
+    if (summary.blocks === 0) continue
+    const opened = await objects.open(name, ({ where, reason }) => {
+      throw new CorruptSegmentError(where, reason)
+    })
+    if (!opened) throw new CorruptSegmentError(segmentKey(name), 'is missing')
+    for (const block of opened.blocks) {
+      pass.signal?.throwIfAborted()
+      const events = await objects.readBlock(opened, block)
+      let first = 0
+      for (const run of events.runs) {
+        const end = first + run.events
+        group.push({ events, first, end, run, from: run.from, to: run.to, origin: run.origin })
+        first = end
+      }
+      bytes += inflatedBytes(block)
+      if (bytes < GROUP_BYTES) continue
+      yield group
+      group = []
+      bytes = 0
+    }
+  }
+  yield group
+}
+
+async function* noPieces(): AsyncGenerator<Piece[]> {}
+
+function isSmallOf(isOld: (summary: SegmentSummary) => boolean): (segment: LiveSegment) => segment is Small {
+  return (segment): segment is Small => segment.summary !== undefined && isOld(segment.summary)
+}
+
+function sumOf(small: Small[]): number {
+  return small.reduce((sum, { summary }) => sum + summary.bytes, 0)
+}

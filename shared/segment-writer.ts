@@ -1,0 +1,274 @@
+// Makes the bytes of one segment out of pieces of events, one block at a time: the text of one block and the compressed
+// blocks so far are all that is held.
+import { createHash } from 'node:crypto'
+import type { Events, Origin, Run } from './events.ts'
+import { RangeSet } from './ranges.ts'
+import { sha256Hex } from './sealed-json.ts'
+import {
+  encodeFooter,
+  encodeSegmentBlock,
+  runLabel,
+  type SegmentBlock,
+  type SegmentEvents,
+  type SegmentRun,
+} from './segment.ts'
+
+/** Names are u16 in a block; it is cut a little before they run out. */
+const NAMES_MAX = 60_000
+/** With tiny events the columns outgrow the text; a block is cut here too. */
+const EVENTS_MAX = 256 * 1024
+/** A list of hosts or applications that is longer says nothing any more: 'many', nothing is pruned by it. */
+export const LABELS_MAX = 1000
+
+/** Consecutive events of one run: [first, end) in the columns, [from, to) in the source. */
+export interface Piece {
+  events: Events
+  first: number
+  end: number
+  run: Run
+  from: number
+  to: number
+  origin: Origin
+}
+
+/** What a segment holds of one source under one label. */
+export interface SourcePart {
+  source: string
+  host: string
+  path: string
+  app: string
+  start: number
+  ranges: RangeSet
+  events: number
+  lines: number
+  bytes: number
+}
+
+export interface BlockRecord {
+  position: number
+  bytes: number
+  sha256: string
+  events: number
+  lines: number
+  rawBytes: number
+  leastNs: bigint
+  greatestNs: bigint
+}
+
+export interface WrittenSegment {
+  content: Buffer
+  sha256: string
+  blocks: BlockRecord[]
+  events: number
+  lines: number
+  rawBytes: number
+  leastNs: bigint
+  greatestNs: bigint
+  levels: number
+  sources: SourcePart[]
+  /** Of runs and lines; undefined: too many to list. */
+  hosts?: string[]
+  apps?: string[]
+}
+
+export class SegmentWriter {
+  readonly #blockBytes: number
+  readonly #level: number
+  readonly #chunks: Buffer[] = []
+  readonly #heads: Buffer[] = []
+  readonly #blocks: SegmentBlock[] = []
+  readonly #records: BlockRecord[] = []
+  readonly #hash = createHash('sha256')
+  readonly #sources = new Map<string, SourcePart>()
+  readonly #hosts = new Set<string>()
+  readonly #apps = new Set<string>()
+  #position = 0
+  #pieces: Piece[] = []
+  #pieceBytes = 0
+  #pieceEvents = 0
+  #names = new Map<string, number>([['', 0]])
+
+  /** @param level zstd's */
+  constructor(options: { blockBytes: number; level: number }) {
+    this.#blockBytes = options.blockBytes
+    this.#level = options.level
+  }
+
+  /** Compressed so far. */
+  get bytes(): number {
+    return this.#position
+  }
+
+  /** Pieces come grouped by source, then by offset: like lies by like. */
+  append(piece: Piece): void {
+    for (let first = piece.first, from = piece.from; first < piece.end; ) {
+      const end = this.#fits(piece, first)
+      if (end === first) {
+        this.#closeBlock()
+        continue
+      }
+      const to = from + textBetween(piece.events, first, end).length
+      this.#take({ ...piece, first, end, from, to })
+      first = end
+      from = to
+    }
+  }
+
+  /** Undefined if nothing was appended: there is no empty segment. */
+  finish(): WrittenSegment | undefined {
+    this.#closeBlock()
+    if (this.#blocks.length === 0) return undefined
+    const directory = Buffer.concat(this.#heads)
+    const footer = encodeFooter(this.#blocks.length, this.#position, directory)
+    for (const part of [directory, footer]) this.#push(part)
+    const sum = (of: (block: SegmentBlock) => number) => this.#blocks.reduce((total, block) => total + of(block), 0)
+    return {
+      content: Buffer.concat(this.#chunks),
+      sha256: this.#hash.digest('hex'),
+      blocks: this.#records,
+      events: sum(block => block.events),
+      lines: sum(block => block.lines),
+      rawBytes: sum(block => block.rawBytes),
+      ...timeBounds(this.#blocks),
+      levels: this.#blocks.reduce((levels, block) => levels | block.levels, 0),
+      sources: [...this.#sources.values()],
+      hosts: listOf(this.#hosts),
+      apps: listOf(this.#apps),
+    }
+  }
+
+  /** End of the events from `first` on that the open block still takes; a whole block takes at least one. */
+  #fits(piece: Piece, first: number): number {
+    if (this.#names.size + piece.events.names.length > NAMES_MAX && this.#pieces.length > 0) return first
+    const { ends } = piece.events
+    const start = first === 0 ? 0 : ends[first - 1]
+    const room = start + this.#blockBytes - this.#pieceBytes
+    const lastEnd = Math.min(piece.end, first + EVENTS_MAX - this.#pieceEvents)
+    let low = first
+    let high = lastEnd
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (ends[middle] <= room) low = middle + 1
+      else high = middle
+    }
+    return low === first && this.#pieces.length === 0 ? first + 1 : low
+  }
+
+  #take(piece: Piece): void {
+    const { events, run, first, end } = piece
+    this.#pieces.push(piece)
+    this.#pieceBytes += piece.to - piece.from
+    this.#pieceEvents += end - first
+    if (events.names.length > 1) {
+      for (const name of events.names) if (!this.#names.has(name)) this.#names.set(name, this.#names.size)
+    }
+    addLabel(this.#hosts, run.host)
+    addLabel(this.#apps, run.app)
+
+    const label = runLabel(run)
+    let part = this.#sources.get(label)
+    if (!part) {
+      const { source, host, path, app, start } = run
+      part = { source, host, path, app, start, ranges: new RangeSet(), events: 0, lines: 0, bytes: 0 }
+      this.#sources.set(label, part)
+    }
+    part.ranges.add(piece.from, piece.to)
+    part.events += end - first
+    part.bytes += piece.to - piece.from
+    for (let i = first; i < end; i++) part.lines += events.lines[i]
+  }
+
+  #closeBlock(): void {
+    if (this.#pieces.length === 0) return
+    const events = joinPieces(this.#pieces, this.#names)
+    for (let i = 0; i < events.ends.length; i++) {
+      if (events.hosts[i] > 0) addLabel(this.#hosts, events.names[events.hosts[i]])
+      if (events.apps[i] > 0) addLabel(this.#apps, events.names[events.apps[i]])
+    }
+    const { head, body, block } = encodeSegmentBlock(events, this.#position, this.#level)
+    this.#heads.push(head)
+    this.#blocks.push(block)
+    const { position, bytes, lines, rawBytes, leastNs, greatestNs } = block
+    const sha256 = sha256Hex(Buffer.concat([head, body]))
+    this.#records.push({ position, bytes, sha256, events: block.events, lines, rawBytes, leastNs, greatestNs })
+    this.#push(head)
+    this.#push(body)
+    this.#position += bytes
+    this.#pieces = []
+    this.#pieceBytes = 0
+    this.#pieceEvents = 0
+    this.#names = new Map([['', 0]])
+  }
+
+  #push(bytes: Buffer): void {
+    this.#chunks.push(bytes)
+    this.#hash.update(bytes)
+  }
+}
+
+function joinPieces(pieces: Piece[], names: Map<string, number>): SegmentEvents {
+  const count = pieces.reduce((sum, { first, end }) => sum + end - first, 0)
+  const joined = {
+    runs: [] as SegmentRun[],
+    bytes: Buffer.concat(pieces.map(({ events, first, end }) => textBetween(events, first, end))),
+    ends: new Uint32Array(count),
+    lines: new Uint16Array(count),
+    times: new BigInt64Array(count),
+    levels: new Uint8Array(count),
+    flags: new Uint8Array(count),
+    hosts: new Uint16Array(count),
+    apps: new Uint16Array(count),
+    names: [...names.keys()],
+  }
+  let at = 0
+  let textAt = 0
+  for (const { events, first, end, run, from, to, origin } of pieces) {
+    const shift = textAt - (first === 0 ? 0 : events.ends[first - 1])
+    for (let i = first; i < end; i++) joined.ends[at + i - first] = events.ends[i] + shift
+    joined.lines.set(events.lines.subarray(first, end), at)
+    joined.times.set(events.times.subarray(first, end), at)
+    joined.levels.set(events.levels.subarray(first, end), at)
+    joined.flags.set(events.flags.subarray(first, end), at)
+    if (events.names.length > 1) {
+      const numbers = events.names.map(name => names.get(name) ?? 0)
+      for (let i = first; i < end; i++) {
+        joined.hosts[at + i - first] = numbers[events.hosts[i]]
+        joined.apps[at + i - first] = numbers[events.apps[i]]
+      }
+    }
+    at += end - first
+    textAt += to - from
+    addRun(joined.runs, { ...run, from, to, events: end - first, origin })
+  }
+  return joined
+}
+
+/** Pieces of one packet that follow each other are one run. */
+function addRun(runs: SegmentRun[], run: SegmentRun): void {
+  const last = runs.at(-1)
+  if (last && last.origin === run.origin && last.to === run.from && runLabel(last) === runLabel(run)) {
+    last.to = run.to
+    last.events += run.events
+  } else runs.push(run)
+}
+
+function timeBounds(blocks: SegmentBlock[]): { leastNs: bigint; greatestNs: bigint } {
+  let { leastNs, greatestNs } = blocks[0]
+  for (const block of blocks) {
+    if (block.leastNs < leastNs) leastNs = block.leastNs
+    if (block.greatestNs > greatestNs) greatestNs = block.greatestNs
+  }
+  return { leastNs, greatestNs }
+}
+
+function textBetween(events: Events, first: number, end: number): Buffer {
+  return events.bytes.subarray(first === 0 ? 0 : events.ends[first - 1], end === 0 ? 0 : events.ends[end - 1])
+}
+
+function addLabel(labels: Set<string>, label: string): void {
+  if (labels.size <= LABELS_MAX) labels.add(label)
+}
+
+function listOf(labels: Set<string>): string[] | undefined {
+  return labels.size > LABELS_MAX ? undefined : [...labels]
+}
