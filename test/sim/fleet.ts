@@ -61,10 +61,10 @@ export class SimFleet {
           {
             path: `/log/app${f}.log`,
             rotation: random.pick(['none', 'rename', 'rename', 'copytruncate']),
-            rotateBytes: random.integer(1_000, 12_000),
+            rotateBytes: random.integer(500, 6_000),
             rotateEveryMsLeast: random.integer(2_000, 20_000),
-            burstEveryMs: random.pick([150, 700, 3_000]),
-            burstLinesMax: random.pick([1, 3, 20]),
+            burstEveryMs: random.pick([400, 1_500, 5_000]),
+            burstLinesMax: random.pick([1, 3, 10]),
           },
           random.fork(`program ${f}`),
         )

@@ -379,5 +379,10 @@ function parts(path: string): string[] {
 }
 
 export function systemError(code: string, call: string, path: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call, path })
+  // Errors of files are everyday news; a stack for each would take a tenth of all time.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  const error = Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call, path })
+  Error.stackTraceLimit = stackTraceLimit
+  return error
 }

@@ -17,9 +17,21 @@ export interface WrittenLine {
 }
 
 /** All bytes that one file had from its creation to its end; after a power cut a second one with what was left. */
-export interface Incarnation {
-  host: string
-  bytes: Buffer
+export class Incarnation {
+  #parts: Buffer[]
+
+  constructor(bytes?: Buffer) {
+    this.#parts = bytes ? [bytes] : []
+  }
+
+  get bytes(): Buffer {
+    if (this.#parts.length !== 1) this.#parts = [Buffer.concat(this.#parts)]
+    return this.#parts[0]
+  }
+
+  append(bytes: Buffer): void {
+    this.#parts.push(bytes)
+  }
 }
 
 export interface ProgramConfig {
@@ -82,13 +94,13 @@ class Program {
     for (const line of this.#lines) {
       if (!whole.has(line.text)) line.excuse ??= 'lost from the file by a power cut'
     }
-    for (const bytes of left) this.#workload.incarnations.push({ host: this.machine.name, bytes })
+    for (const bytes of left) this.#workload.incarnations.push(new Incarnation(bytes))
     const active = disk.find(this.config.path)
     if (!active) {
       this.#incarnation = undefined
       return
     }
-    this.#incarnation = { host: this.machine.name, bytes: disk.bytes(active) }
+    this.#incarnation = new Incarnation(disk.bytes(active))
     this.#workload.incarnations.push(this.#incarnation)
     // A program that finds a torn line ends it, so that its own lines stay whole.
     if (active.size > 0 && active.content[active.size - 1] !== 0x0a) this.#append(Buffer.from('\n'))
@@ -130,7 +142,7 @@ class Program {
     const { disk } = this.machine
     const inode = disk.find(this.config.path) ?? disk.create(this.config.path)
     if (!this.#incarnation) {
-      this.#incarnation = { host: this.machine.name, bytes: Buffer.alloc(0) }
+      this.#incarnation = new Incarnation()
       this.#workload.incarnations.push(this.#incarnation)
     }
     const before = inode.size
@@ -141,7 +153,7 @@ class Program {
       disk.truncate(inode, before)
       return false
     }
-    this.#incarnation.bytes = Buffer.concat([this.#incarnation.bytes, bytes])
+    this.#incarnation.append(bytes)
     return true
   }
 
