@@ -100,7 +100,6 @@ export class Buck {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(config.name)) {
       throw new Error(`'${config.name}' cannot be a buck's name: it names files; use letters, digits, '.', '_', '-'`)
     }
-    for (const folder of config.folders) await world.disk.makeFolder(folder)
     const changes = new ChangeLog(world.clock, world.random)
     const store = await Store.open(world, config, changes)
     const { packets, bytes } = store.holdings

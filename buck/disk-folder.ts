@@ -49,6 +49,7 @@ export class DiskFolder {
   readonly #unsynced = new Map<string, number>()
   readonly #waitingWriters: (() => void)[] = []
   #writing = 0
+  #opening = 0
   #state: DiskState = { name: 'fine' }
   syncsFailed = 0
 
@@ -79,7 +80,8 @@ export class DiskFolder {
   /** Resolves after the append, before any sync. Rejects with the disk's error; then nothing of the entry is left. */
   async append(bucket: Bucket, kind: EntryKind, payload: Buffer, onStored: Pending['onStored']): Promise<void> {
     const path = this.path(bucket)
-    await this.#dropping.get(path)
+    // No turn may pass between the last look and the queue: a drop in it would take the new entry with the file.
+    while (this.#dropping.has(path)) await this.#dropping.get(path)
     return new Promise((resolve, reject) => {
       const pending = { kind, payload, onStored, resolve, reject }
       const queue = this.#pending.get(path)
@@ -87,6 +89,11 @@ export class DiskFolder {
       else this.#pending.set(path, [pending])
       if (!this.#writers.has(path)) this.#writers.set(path, this.#write(path))
     })
+  }
+
+  /** Found unreadable at start: other disks take over. */
+  fail(error: unknown): void {
+    this.#note(error)
   }
 
   isBusy(path: string): boolean {
@@ -204,12 +211,17 @@ export class DiskFolder {
       return known
     }
     for (const other of [...this.#open.keys()]) {
-      if (this.#open.size < OPEN_FILES_MAX) break
+      if (this.#open.size + this.#opening < OPEN_FILES_MAX) break
       if (!this.#writers.has(other)) await this.#close(other)
     }
-    const file = await this.#makeFile(path)
-    this.#open.set(path, file)
-    return file
+    this.#opening++
+    try {
+      const file = await this.#makeFile(path)
+      this.#open.set(path, file)
+      return file
+    } finally {
+      this.#opening--
+    }
   }
 
   async #makeFile(path: string): Promise<BucketFile> {

@@ -3,17 +3,22 @@
 //   <folder>/archived/<me>   `archived` entries: msgpack [tailer, epoch, first sequence, sums]
 //   <folder>/sources/<me>    `source` entries: msgpack of a SourceRecord, the last one counts; `opening` entries: msgpack
 //                            [tailer, machine, host]
-// Both are synced before anything is dropped on their word. Rewritten without repetition at start.
+//   <folder>/reserve/<me>    RESERVE_BYTES of nothing, given up when the disk is full: else a full disk could not even
+//                            take the word by which it may be emptied
+// Both logs are synced before anything is dropped on their word. Rewritten without repetition at start.
 import { dirname } from 'node:path'
 import { pack, unpack } from 'msgpackr'
 import { BucketFile, type Damaged, type EntryKind, encodeEntry, scanBucketFile } from '../shared/bucket-file.ts'
 import { type IdRun, type SourceRecord, SUM_BYTES, type TailerId } from '../shared/messages.ts'
 import type { World } from '../shared/world.ts'
 import { ArchivedIds } from './archived.ts'
+import { isNoSpace } from './disk-folder.ts'
 import { archivedEntryShape, openingEntryShape, sourceRecordShape } from './shapes.ts'
 
 /** Of one `archived` entry: 512 KB. */
 const ENTRY_SUMS_MAX = 65_536
+/** Room for the sums of 16,000 packets. Random bytes, so that a compressing file system sets them aside, too. */
+const RESERVE_BYTES = 128 * 1024
 /** A log is rewritten at start when it is over this many times as long as it needs to be. */
 const SLACK = 2
 
@@ -41,18 +46,31 @@ class SpreadLog {
 
   async read(onEntry: (kind: EntryKind, payload: Buffer) => void, onDamage: (path: string, d: Damaged) => void) {
     for (const path of this.#paths) {
-      for await (const entry of scanBucketFile(this.#world.disk, path)) {
-        if (entry.kind === 'damaged') {
-          onDamage(path, entry)
-          continue
-        }
-        try {
-          onEntry(entry.kind, entry.payload)
-        } catch (error) {
-          const reason = `${entry.kind} entry cannot be read: ${(error as Error).message}`
-          const { position } = entry
-          onDamage(path, { kind: 'damaged', position, bytes: entry.payload.length, torn: false, reason })
-        }
+      try {
+        await this.#readOne(path, onEntry, onDamage)
+      } catch (error) {
+        // The other disks have the same log.
+        this.#world.log.error('log could not be read on one disk', { path, error })
+      }
+    }
+  }
+
+  async #readOne(
+    path: string,
+    onEntry: (kind: EntryKind, payload: Buffer) => void,
+    onDamage: (path: string, damaged: Damaged) => void,
+  ): Promise<void> {
+    for await (const entry of scanBucketFile(this.#world.disk, path)) {
+      if (entry.kind === 'damaged') {
+        onDamage(path, entry)
+        continue
+      }
+      try {
+        onEntry(entry.kind, entry.payload)
+      } catch (error) {
+        const reason = `${entry.kind} entry cannot be read: ${(error as Error).message}`
+        const { position } = entry
+        onDamage(path, { kind: 'damaged', position, bytes: entry.payload.length, torn: false, reason })
       }
     }
   }
@@ -61,9 +79,9 @@ class SpreadLog {
   async rewrite(entries: Words[]): Promise<void> {
     const content = Buffer.concat(entries.flatMap(({ kind, payload }) => encodeEntry(kind, payload)))
     for (const path of this.#paths) {
-      const size = (await this.#world.disk.stat(path))?.size ?? 0
-      if (size >= content.length && size <= content.length * SLACK) continue
       try {
+        const size = (await this.#world.disk.stat(path))?.size ?? 0
+        if (size >= content.length && size <= content.length * SLACK) continue
         await this.#world.disk.makeFolder(dirname(path))
         await this.#world.disk.replaceFile(path, content)
       } catch (error) {
@@ -117,8 +135,13 @@ export class Remembered {
   readonly archived = new ArchivedIds()
   readonly #archivedLog: SpreadLog
   readonly #sourceLog: SpreadLog
+  readonly #world: World
+  readonly #reserves: string[]
+  #isReserved = false
 
   private constructor(world: World, folders: string[], me: string) {
+    this.#world = world
+    this.#reserves = folders.map(folder => `${folder}/reserve/${me}`)
     this.#archivedLog = new SpreadLog(world, folders, 'archived', me)
     this.#sourceLog = new SpreadLog(world, folders, 'sources', me)
   }
@@ -160,17 +183,53 @@ export class Remembered {
   /** On the device when it resolves; only then known, so that nothing is told or dropped that a crash would forget. */
   async rememberArchived(tailer: TailerId, runs: IdRun[]): Promise<void> {
     if (runs.length === 0) return
-    await this.#archivedLog.append(runs.flatMap(run => archivedWords(tailer, run)))
+    await this.#append(
+      this.#archivedLog,
+      runs.flatMap(run => archivedWords(tailer, run)),
+    )
     for (const run of runs) this.archived.addRun(tailer, run)
   }
 
   async rememberSources(records: SourceRecord[]): Promise<void> {
     if (records.length === 0) return
-    await this.#sourceLog.append(records.map(record => ({ kind: 'source', payload: pack(record) })))
+    await this.#append(
+      this.#sourceLog,
+      records.map(record => ({ kind: 'source' as const, payload: pack(record) })),
+    )
   }
 
   async rememberOpening({ tailer, machine, host }: Opening): Promise<void> {
     await this.#sourceLog.append([{ kind: 'opening', payload: pack([tailer, machine, host]) }])
+  }
+
+  /** Sets the reserve of each disk aside, if it is not there. On a full disk it waits for the next call. */
+  async reserve(): Promise<void> {
+    if (this.#isReserved) return
+    let made = 0
+    for (const path of this.#reserves) {
+      try {
+        if ((await this.#world.disk.stat(path)) === undefined) {
+          await this.#world.disk.makeFolder(dirname(path))
+          await this.#world.disk.replaceFile(path, this.#world.random.bytes(RESERVE_BYTES))
+        }
+        made++
+      } catch (error) {
+        this.#world.log.debug('no room for the reserve yet', { path, error })
+      }
+    }
+    this.#isReserved = made === this.#reserves.length
+  }
+
+  async #append(log: SpreadLog, words: Words[]): Promise<void> {
+    try {
+      await log.append(words)
+    } catch (error) {
+      if (!isNoSpace(error)) throw error
+      this.#world.log.warn('disks are full; the reserve is given up for what lets them be emptied', { error })
+      this.#isReserved = false
+      for (const path of this.#reserves) await this.#world.disk.remove(path)
+      await log.append(words)
+    }
   }
 
   async close(): Promise<void> {

@@ -76,12 +76,14 @@ export class Sessions {
       manifest: (body, link) => this.#manifest(body, link),
       offer: (body, link) => this.#offer(body, link),
       report: (body, link) => this.#report(body, link),
-      archived: body => this.#archived(body),
-      want: (body, link) => this.#want(body, link),
+      archived: (body, link) => this.#archived(body, link),
+      want: body => this.#want(body),
       changes: async ({ logId, after, waitMs }) => ({
         body: await parts.changes.after(logId, after, Math.min(waitMs, CHANGES_WAIT_MS_MAX)),
       }),
-      inventory: async ({ bucket }) => ({ body: await parts.store.inventory(bucket) }),
+      inventory: async ({ bucket }, { peer }) => ({
+        body: await parts.store.inventory(bucket, peer.role === 'porter' ? peer.id : undefined),
+      }),
       fetch: (body, link) => this.#fetch(body, link),
       contacts: async () => this.#contacts(),
       prune: async ({ before }) => ({ body: await parts.store.prune(before) }),
@@ -219,9 +221,9 @@ export class Sessions {
     return { body: by === 'none' ? {} : { throttle } }
   }
 
-  async #archived({ tailer, runs }: Asks['archived']['ask']): Promise<Reply<Record<string, never>>> {
+  async #archived({ tailer, runs }: Asks['archived']['ask'], porter: Link): Promise<Reply<Record<string, never>>> {
     const { store, tailers, world } = this.#parts
-    await store.archive(tailer, runs)
+    await store.archive(tailer, runs, porter.peer.id)
     // Not waited for: it learns the same at its next offer.
     tailers
       .link(tailer)
@@ -230,7 +232,7 @@ export class Sessions {
     return { body: {} }
   }
 
-  async #want({ tailer, epoch, sequences }: Asks['want']['ask'], _link: Link): Promise<Reply<Asks['want']['answer']>> {
+  async #want({ tailer, epoch, sequences }: Asks['want']['ask']): Promise<Reply<Asks['want']['answer']>> {
     const link = this.#parts.tailers.link(tailer)
     return { body: { gone: await this.#parts.wants.relay(tailer, epoch, sequences, link) } }
   }

@@ -54,8 +54,8 @@ export class Store {
   readonly #changes: ChangeLog
   readonly #disks: DiskFolder[]
   readonly #storing = new Map<string, Promise<void>>()
-  /** Bucket → change number at which a porter last read its inventory. */
-  readonly #inventoried = new Map<Bucket, number>()
+  /** Bucket → porter → change number at which it last read the inventory. */
+  readonly #inventoried = new Map<Bucket, Map<string, number>>()
   #remembered!: Remembered
   #dropping: Promise<unknown> = Promise.resolve()
   #pendingBytes = 0
@@ -84,7 +84,9 @@ export class Store {
       opening: opening => store.sources.noteOpening(opening),
       damage: (path, { position, bytes, reason, torn }) => store.damages.note({ path, position, bytes, reason, torn }),
     })
-    await Promise.all(config.folders.map((folder, index) => store.#scan(folder, index)))
+    const scans = await Promise.allSettled(store.#disks.map(disk => store.#scanDisk(disk)))
+    const failed = scans.filter(scan => scan.status === 'rejected')
+    if (failed.length === scans.length) throw failed[0].reason
     for (const bucket of store.holdings.buckets()) changes.grew(bucket)
     for (const file of store.holdings.files()) if (file.words.size > 0) file.wordNumber = changes.number
     return store
@@ -160,7 +162,11 @@ export class Store {
     return word && this.#readWord(word, payload => goneShape.parse(unpack(payload)))
   }
 
-  async inventory(bucket: Bucket): Promise<{
+  /** @param porter who reads it in order to archive: what it was shown counts as archived with the packets */
+  async inventory(
+    bucket: Bucket,
+    porter?: string,
+  ): Promise<{
     tailers: { tailer: TailerId; runs: IdRun[] }[]
     manifests: Manifest[]
     gone: Gone[]
@@ -180,7 +186,10 @@ export class Store {
         }
       }
     }
-    if (this.holdings.bucket(bucket).length > 0) this.#inventoried.set(bucket, number)
+    if (porter !== undefined && this.holdings.bucket(bucket).length > 0) {
+      const porters = this.#inventoried.get(bucket) ?? new Map<string, number>()
+      this.#inventoried.set(bucket, porters.set(porter, number))
+    }
     return { tailers, manifests, gone }
   }
 
@@ -225,7 +234,7 @@ export class Store {
   }
 
   /** Remembered durably when it resolves; the files go later. */
-  async archive(tailer: TailerId, runs: IdRun[]): Promise<void> {
+  async archive(tailer: TailerId, runs: IdRun[], porter: string): Promise<void> {
     const news: IdRun[] = []
     for (const run of runs) {
       const ids = [...idsOfRun(run)].filter(id => !this.isArchived({ tailer, ...id }))
@@ -242,7 +251,7 @@ export class Store {
         const held = this.holdings.find({ tailer, ...id })
         if (!held) continue
         this.holdings.markArchived(held)
-        held.file.archivedNumber = this.#inventoried.get(held.file.bucket) ?? 0
+        held.file.archivedNumber = this.#inventoried.get(held.file.bucket)?.get(porter) ?? 0
       }
     }
   }
@@ -271,6 +280,7 @@ export class Store {
 
   async sync(): Promise<void> {
     await Promise.all(this.#disks.map(disk => disk.sync()))
+    await this.#remembered.reserve()
   }
 
   async noteOpening(tailer: TailerId, machine: string, host: string): Promise<void> {
@@ -440,7 +450,17 @@ export class Store {
     return dropped
   }
 
+  async #scanDisk(disk: DiskFolder): Promise<void> {
+    try {
+      await this.#scan(disk.folder, disk.index)
+    } catch (error) {
+      disk.fail(error)
+      throw error
+    }
+  }
+
   async #scan(folder: string, index: number): Promise<void> {
+    await this.#world.disk.makeFolder(folder)
     for await (const { path, bucket, me } of listBuckFiles(this.#world.disk, folder)) {
       if (me !== this.#config.name) {
         this.foreignFiles++
@@ -450,14 +470,24 @@ export class Store {
       if (!stat) continue
       const file = this.holdings.file(path, index, bucket, stat.mtimeMs)
       this.holdings.grow(file, stat.size)
-      for await (const item of readBuckFile(this.#world.disk, path)) {
-        if (item.kind === 'packet') this.#scanned(file, item.packet, item.position)
-        else if (item.kind === 'word') this.#scannedWord(file, item.entry)
-        else {
-          this.damages.note(item.damage)
-          // Whole, but not for this program to judge: it is never dropped.
-          if (item.kind === 'unknown') file.unarchived++
-        }
+      try {
+        await this.#scanFile(file)
+      } catch (error) {
+        this.damages.note({ path, position: 0, bytes: stat.size, reason: (error as Error).message, torn: false })
+        // What is in it is not known: it is never dropped.
+        file.unarchived++
+      }
+    }
+  }
+
+  async #scanFile(file: HeldFile): Promise<void> {
+    for await (const item of readBuckFile(this.#world.disk, file.path)) {
+      if (item.kind === 'packet') this.#scanned(file, item.packet, item.position)
+      else if (item.kind === 'word') this.#scannedWord(file, item.entry)
+      else {
+        this.damages.note(item.damage)
+        // Whole, but not for this program to judge: it is never dropped.
+        if (item.kind === 'unknown') file.unarchived++
       }
     }
   }
