@@ -1,0 +1,112 @@
+// The packets in bucket files below a folder (of a buck or a tailer that is not running), answering as a buck would. For
+// `bucktail search --data`. Every file is scanned once, when opened; damage is passed over and told.
+import { readEntry, scanBucketFile } from '../shared/bucket-file.ts'
+import type { Reply } from '../shared/link.ts'
+import { type Asks, type Bucket, FETCH_BYTES_MAX, type IdRun, type PacketId } from '../shared/messages.ts'
+import { decodePacketHeader, packetKey } from '../shared/packet.ts'
+import type { Damage } from '../shared/stores.ts'
+import type { Disk } from '../shared/world.ts'
+import type { PacketHolder } from './fresh-source.ts'
+
+/** A data folder is four levels deep; a loop of links is not. */
+const DEPTH_MAX = 8
+
+interface Place {
+  id: PacketId
+  path: string
+  position: number
+}
+
+export class FolderHolder implements PacketHolder {
+  readonly #disk: Disk
+  readonly #places = new Map<string, Place>()
+  readonly #buckets = new Map<Bucket, PacketId[]>()
+
+  private constructor(disk: Disk) {
+    this.#disk = disk
+  }
+
+  static async open(disk: Disk, folder: string, onDamage: (damage: Damage) => void): Promise<FolderHolder> {
+    const holder = new FolderHolder(disk)
+    await holder.#scanFolder(folder, 0, onDamage)
+    return holder
+  }
+
+  get packets(): number {
+    return this.#places.size
+  }
+
+  async ask<K extends 'changes' | 'inventory' | 'fetch'>(
+    type: K,
+    body: Asks[K]['ask'],
+  ): Promise<Reply<Asks[K]['answer']>> {
+    const answer = await this.#answer(type, body as Asks['changes' | 'inventory' | 'fetch']['ask'])
+    return answer as Reply<Asks[K]['answer']>
+  }
+
+  async #answer(type: 'changes' | 'inventory' | 'fetch', body: unknown): Promise<Reply<unknown>> {
+    if (type === 'changes') {
+      const { logId } = body as Asks['changes']['ask']
+      return { body: { logId: 'folder', number: 1, buckets: logId === 'folder' ? [] : [...this.#buckets.keys()] } }
+    }
+    if (type === 'inventory') {
+      const { bucket } = body as Asks['inventory']['ask']
+      const tailers = (this.#buckets.get(bucket) ?? []).map(id => ({ tailer: id.tailer, runs: [runOf(id)] }))
+      return { body: { tailers, manifests: [], gone: [] } }
+    }
+    const payloads: Buffer[] = []
+    let bytes = 0
+    for (const id of (body as Asks['fetch']['ask']).ids) {
+      const place = this.#places.get(packetKey(id))
+      if (!place || bytes >= FETCH_BYTES_MAX) continue
+      const file = await this.#disk.open(place.path, 'read')
+      try {
+        const { payload } = await readEntry(file, place.position)
+        payloads.push(payload)
+        bytes += payload.length
+      } finally {
+        await file.close()
+      }
+    }
+    return { body: {}, payload: Buffer.concat(payloads) }
+  }
+
+  async #scanFolder(folder: string, depth: number, onDamage: (damage: Damage) => void): Promise<void> {
+    if (depth > DEPTH_MAX) {
+      onDamage({ where: folder, reason: `is over ${DEPTH_MAX} folders deep: not looked at` })
+      return
+    }
+    for (const name of await this.#disk.list(folder)) {
+      const path = `${folder}/${name}`
+      const stat = await this.#disk.stat(path)
+      if (stat?.kind === 'folder') await this.#scanFolder(path, depth + 1, onDamage)
+      else if (stat?.kind === 'file') await this.#scanFile(path, onDamage)
+    }
+  }
+
+  async #scanFile(path: string, onDamage: (damage: Damage) => void): Promise<void> {
+    for await (const entry of scanBucketFile(this.#disk, path)) {
+      // A file of another kind has no entry at all: one damage over its whole length. That is no news.
+      if (entry.kind === 'damaged') {
+        if (entry.position > 0 || !entry.torn) onDamage({ where: `${path} at ${entry.position}`, reason: entry.reason })
+        continue
+      }
+      if (entry.kind !== 'packet') continue
+      try {
+        const { id, bucket } = decodePacketHeader(entry.payload)
+        const key = packetKey(id)
+        if (this.#places.has(key)) continue
+        this.#places.set(key, { id, path, position: entry.position })
+        const ids = this.#buckets.get(bucket)
+        if (ids) ids.push(id)
+        else this.#buckets.set(bucket, [id])
+      } catch (error) {
+        onDamage({ where: `${path} at ${entry.position}`, reason: (error as Error).message })
+      }
+    }
+  }
+}
+
+function runOf(id: PacketId): IdRun {
+  return { epoch: id.epoch, first: id.sequence, sums: Buffer.from(id.sum, 'hex') }
+}

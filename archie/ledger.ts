@@ -1,0 +1,3 @@
+export async function gatherLedger(_parts: unknown): Promise<unknown> {
+  return {}
+}

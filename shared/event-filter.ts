@@ -1,0 +1,65 @@
+// A search or live filter as one function: the query, and the fields that a page or a parameter sets beside it.
+import picomatch from 'picomatch'
+import { parseQuery } from './query.ts'
+import type { SearchRequest } from './stores.ts'
+
+export interface FilterParts {
+  q?: string
+  host?: string
+  app?: string
+  level?: string
+  file?: string
+}
+
+/** What a filter looks at; `bytes` are the event's, line end included. */
+export interface Look {
+  bytes: Buffer
+  host: string
+  app: string
+  level: string
+  path: string
+}
+
+export type EventFilter = (event: Look) => boolean
+
+/** Throws what `parseQuery` throws. Absent and empty parts match everything. */
+export function compileFilter(parts: FilterParts): EventFilter {
+  const query = parts.q?.trim() ? parseQuery(parts.q) : undefined
+  return matcher({ ...parts, matches: query && (event => query.matches(event)) })
+}
+
+/** The same for the fields of a request, without its times, source and order. */
+export function requestFilter(request: SearchRequest): EventFilter {
+  return matcher({ ...request, matches: event => request.query.matches(event) })
+}
+
+function matcher(parts: Omit<FilterParts, 'q'> & { matches?: EventFilter }): EventFilter {
+  const { host, app, level, file, matches } = parts
+  const tests: EventFilter[] = []
+  // Cheap ones first: the query reads the whole line.
+  if (host) tests.push(event => event.host === host)
+  if (app) tests.push(event => event.app === app)
+  if (level) tests.push(event => event.level === level)
+  if (file) {
+    const isWanted = pathMatcher(file)
+    tests.push(event => isWanted(event.path))
+  }
+  if (matches) tests.push(matches)
+  return event => tests.every(test => test(event))
+}
+
+/** A glob over the whole path if it has `*`, `?` or `[`; else a part of the path. Remembers the last path: runs repeat it. */
+export function pathMatcher(file: string): (path: string) => boolean {
+  const isMatch = /[*?[]/.test(file)
+    ? picomatch(file, { dot: true, bash: true })
+    : (path: string) => path.includes(file)
+  let lastPath: string | undefined
+  let lastAnswer = false
+  return path => {
+    if (path !== lastPath) {
+      lastPath = path
+      lastAnswer = isMatch(path)
+    }
+    return lastAnswer
+  }
+}

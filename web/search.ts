@@ -1,0 +1,259 @@
+// The search page: recent days or the archive, the newest first, with volume and the most frequent values. All that is
+// asked for stands in the URL.
+import { ApiError, getJson, type Parameters, type SearchAnswer } from './api.ts'
+import { drawVolume, type Volume } from './chart.ts'
+import { Details } from './details.ts'
+import { byId, bytesText, count, el, highlighted, wordsOf } from './dom.ts'
+import { isTyping, readFilter, showProblem, watchSlash, writeFilter } from './filter-bar.ts'
+import { clockText, type Line, lineFromSearch, timeNsText } from './line.ts'
+
+const PAGE = 200
+/** Rows in the document: more than anybody reads, less than a browser suffers from. */
+const ROWS_MAX = 5_000
+/** What archie gives at most in one answer. */
+const LIMIT_MAX = 10_000
+const TOP_VALUES = 8
+
+type Place = 'recent' | 'archive'
+type Tops = Record<string, { values: { value: string; events: number }[]; others: number }>
+const FIELD_OF: Record<string, { field: 'host' | 'app' | 'level' | 'file'; title: string }> = {
+  levels: { field: 'level', title: 'Levels' },
+  hosts: { field: 'host', title: 'Hosts' },
+  apps: { field: 'app', title: 'Applications' },
+  paths: { field: 'file', title: 'Files' },
+}
+
+const form = byId<HTMLFormElement>('filter')
+const list = byId('list')
+const more = byId<HTMLButtonElement>('more')
+const details = new Details(byId('details'), narrow)
+let shown = new Map<string, Line>()
+let oldest: Line | undefined
+let running: AbortController | undefined
+
+watchSlash(byId<HTMLInputElement>('q'))
+form.addEventListener('submit', event => {
+  event.preventDefault()
+  go()
+})
+form.addEventListener('change', event => {
+  showOwnRange()
+  const isChoice = event.target instanceof HTMLSelectElement
+  if (isChoice && value('range') !== 'own') go()
+})
+more.addEventListener('click', () => void loadMore())
+window.addEventListener('popstate', () => fromUrl())
+document.addEventListener('keydown', event => {
+  if (event.key === 'Escape' && details.isOpen && !isTyping(event)) details.close()
+})
+getJson<{ environment: string }>('/api/v1/bucks').then(
+  ({ environment }) => {
+    byId('environment').textContent = environment
+  },
+  () => undefined, // the search itself tells when archie is away
+)
+fromUrl()
+
+function value(name: string): string {
+  return String(new FormData(form).get(name) ?? '').trim()
+}
+
+function fromUrl(): void {
+  const query = new URLSearchParams(location.search)
+  const get = (name: string) => query.get(name) ?? ''
+  const hasTimes = get('since') !== '' || get('until') !== ''
+  writeFilter(form, {
+    ...Object.fromEntries(['q', 'host', 'app', 'level', 'file', 'since', 'until'].map(name => [name, get(name)])),
+    in: get('in') || 'recent',
+    range: hasTimes ? 'own' : get('range') || '1d',
+  })
+  showOwnRange()
+  void search()
+}
+
+/** The form goes into the URL, and the search begins. */
+function go(): void {
+  const own = value('range') === 'own'
+  const fields: Record<string, string> = {
+    ...readFilter(form),
+    ...(own ? { since: value('since'), until: value('until') } : { range: value('range') }),
+    in: value('in'),
+  }
+  const query = new URLSearchParams(Object.entries(fields).filter(([, text]) => text !== ''))
+  window.history.pushState(null, '', `?${query}`)
+  void search()
+}
+
+function narrow(field: 'host' | 'app' | 'level' | 'file', text: string): void {
+  writeFilter(form, { [field]: text })
+  go()
+}
+
+function showOwnRange(): void {
+  byId('own-range').hidden = value('range') !== 'own'
+}
+
+function parameters(): Parameters {
+  const range = value('range')
+  const times =
+    range === 'own' ? { since: value('since'), until: value('until') } : range === 'all' ? {} : { since: range }
+  return { ...readFilter(form), ...times, in: value('in') }
+}
+
+async function search(): Promise<void> {
+  running?.abort()
+  const own = new AbortController()
+  running = own
+  showProblem()
+  details.close()
+  shown = new Map()
+  oldest = undefined
+  list.replaceChildren()
+  list.classList.add('loading')
+  byId('damages').replaceChildren()
+  byId('empty').hidden = true
+  byId('summary').textContent = 'searching …'
+  more.hidden = true
+  const asked = parameters()
+  try {
+    const answer = await getJson<SearchAnswer>('/api/v1/search', { ...asked, order: 'newest', limit: PAGE }, own.signal)
+    show(answer)
+    if (answer.events.length === 0) {
+      byId('empty').textContent =
+        'Nothing found. Try a longer time range, fewer words, *part* of a word, or the archive.'
+      byId('empty').hidden = false
+    }
+    // Volume first: top shares its pass at archie.
+    const [volume, { top }] = await Promise.all([
+      getJson<Volume>('/api/v1/volume', asked, own.signal),
+      getJson<{ top: Tops }>('/api/v1/top', { ...asked, by: 'levels,hosts,apps,paths', limit: TOP_VALUES }, own.signal),
+    ])
+    drawVolume(byId('chart'), volume, (since, until) => {
+      writeFilter(form, { range: 'own', since, until })
+      showOwnRange()
+      go()
+    })
+    const bound = volume.complete ? '' : ' · counted up to a limit, the newest first: there are more'
+    byId('summary').textContent = `${count(volume.events)} events · ${bytesText(volume.bytes)}${bound}`
+    showTops(top)
+  } catch (error) {
+    if (own.signal.aborted) return
+    byId('summary').textContent = ''
+    byId('chart').replaceChildren()
+    showError(error)
+  } finally {
+    if (running === own) list.classList.remove('loading')
+  }
+}
+
+/**
+ * From the time of the oldest line shown, that time included: lines of one instant may be cut by a page. Those that are
+ * shown already are passed over; if there is nothing else, more is asked for.
+ */
+async function loadMore(): Promise<void> {
+  if (!oldest) return
+  const before = shown.size
+  more.disabled = true
+  try {
+    const until = timeNsText(oldest.timeNs + 1n)
+    for (
+      let limit = PAGE;
+      limit <= LIMIT_MAX && shown.size === before;
+      limit = limit < LIMIT_MAX ? Math.min(LIMIT_MAX, limit * 5) : limit + 1
+    ) {
+      const answer = await getJson<SearchAnswer>('/api/v1/search', { ...parameters(), until, order: 'newest', limit })
+      show(answer)
+      if (!answer.more) break
+    }
+  } catch (error) {
+    showError(error)
+  } finally {
+    more.disabled = false
+  }
+}
+
+function show(answer: SearchAnswer): void {
+  const words = wordsOf(value('q'))
+  for (const event of answer.events) {
+    if (shown.has(event.id)) continue
+    const line = lineFromSearch(event, 0)
+    shown.set(line.id, line)
+    list.append(makeRow(line, words))
+    oldest = line
+  }
+  more.hidden = !answer.more || shown.size >= ROWS_MAX
+  byId('damages').replaceChildren(
+    ...answer.damages.map(({ where, reason }) =>
+      el('p', { class: 'damage', text: `Not all was searched. ${where}: ${reason}` }),
+    ),
+  )
+  if (answer.more && shown.size >= ROWS_MAX) {
+    list.append(
+      el('li', {
+        class: 'quiet empty',
+        text: `${count(ROWS_MAX)} lines are shown: narrow the search, or use bucktail search for all.`,
+      }),
+    )
+  }
+}
+
+function makeRow(line: Line, words: string[]): HTMLElement {
+  const row = el(
+    'li',
+    {
+      class: `line ${line.level || 'no-level'}`,
+      onClick: () => {
+        if (document.getSelection()?.isCollapsed === false) return
+        list.querySelector('.chosen')?.classList.remove('chosen')
+        row.classList.add('chosen')
+        details.show(line, value('in') as Place)
+      },
+    },
+    el('span', { class: 'time', text: clockText(line.timeNs), title: timeNsText(line.timeNs) }),
+    el('span', { class: 'host', text: line.host, title: line.host }),
+    el('span', { class: 'app', text: line.app, title: line.path }),
+    el('span', { class: 'text' }, highlighted(line.message.slice(0, 4000), words)),
+  )
+  return row
+}
+
+function showTops(top: Tops): void {
+  const sections = Object.entries(FIELD_OF).flatMap(([name, { field, title }]) => {
+    const { values, others } = top[name]
+    const all = values.reduce((sum, { events }) => sum + events, others)
+    if (all === 0) return []
+    const items = values.map(({ value: text, events }) => {
+      const share = el('i', { class: 'share' })
+      share.style.width = `${(100 * events) / all}%`
+      const button = text
+        ? el(
+            'button',
+            {
+              class: `link ${field === 'file' ? 'path' : ''}`,
+              title: `only ${field} ${text}`,
+              onClick: () => narrow(field, text),
+            },
+            el('bdi', { text }),
+          )
+        : el('button', { class: 'link', text: `no ${field}`, set: { disabled: '' } })
+      return el('li', {}, share, button, el('span', { text: count(events) }))
+    })
+    if (others > 0)
+      items.push(
+        el(
+          'li',
+          {},
+          el('button', { class: 'link', text: 'others', set: { disabled: '' } }),
+          el('span', { text: count(others) }),
+        ),
+      )
+    return [el('h3', { text: title }), el('ol', {}, ...items)]
+  })
+  byId('top').replaceChildren(...sections)
+}
+
+function showError(error: unknown): void {
+  if (!(error instanceof ApiError)) throw error
+  const { detail, hint, position } = error.problem
+  showProblem({ text: detail, hint, query: value('q'), position })
+}
