@@ -19,7 +19,7 @@ import {
   send,
   settle,
   TAILER,
-} from './fixtures.ts'
+} from './buck.test-support.ts'
 import { readBuckFolder } from './folder.ts'
 
 const PORTER = keysOf(9)

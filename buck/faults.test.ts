@@ -22,7 +22,7 @@ import {
   settle,
   TAILER,
   testWorld,
-} from './fixtures.ts'
+} from './buck.test-support.ts'
 import { readBuckFolder } from './folder.ts'
 
 const PORTER = keysOf(9)

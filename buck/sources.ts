@@ -38,8 +38,19 @@ export class SourceTable {
       const key = `${tailer}/${run.source}`
       let mark = this.#marks.get(key)
       if (!mark) {
-        const { source, host, path, app, start } = run
-        const record = { source, host, path, app, start, dev: 0, ino: 0, head: Buffer.alloc(0), tail: Buffer.alloc(0) }
+        const { source, host, path, app, start, parent } = run
+        const record = {
+          source,
+          host,
+          path,
+          app,
+          start,
+          ...(parent && { parent }),
+          dev: 0,
+          ino: 0,
+          head: Buffer.alloc(0),
+          tail: Buffer.alloc(0),
+        }
         mark = {
           tailer,
           record,
