@@ -33,8 +33,9 @@ export const IN_HAND_REQUESTS_MAX = 64
 export const IN_HAND_BYTES_MAX = 32 * 1024 * 1024
 export const ASK_TIMEOUT_MS = 10_000
 /**
- * Over a slow line a large payload may take longer than the time-out. So the time-out starts anew while bytes of a request
- * that is not out yet, or of a frame that is coming in, do move; at most this many times.
+ * Over a slow line a large payload may take longer than the time-out. So the time-out starts anew when the request is out,
+ * and, at most this many times, while the line moves: bytes before it go out, a frame comes in, or the peer answered one
+ * that was asked before it (so it may not have come to this one yet).
  */
 const STRETCHES_MAX = 10
 /** How long the goodbye may take to go out before the socket is cut. */
@@ -71,6 +72,9 @@ export class ChannelLink implements Link {
   readonly #parts: ChannelLinkParts
   readonly #asked = new Map<number, Asked>()
   #lastId = 0
+  /** The last answer that came, and how many came. */
+  #lastSettledId = 0
+  #settledCount = 0
   #server: Server | undefined
   /** Why the link is over, once it is. */
   #ending: string | undefined
@@ -121,6 +125,7 @@ export class ChannelLink implements Link {
       asked.cancel = this.#parts.line.outbox.whenRoom(() => {
         this.#send('ask', id, packed, payload, () => {
           asked.isSent = true
+          asked.timer.refresh() // the peer's time begins when it can have the request
         })
       })
     })
@@ -229,21 +234,25 @@ export class ChannelLink implements Link {
     if (!asked && (id === 0 || id > this.#lastId)) throw new BadFrameError('an answer to a request that was never made')
     if (asked) clearTimeout(asked.timer)
     this.#asked.delete(id)
+    this.#lastSettledId = id
+    this.#settledCount++
     return asked
   }
 
   #timeOut(id: number, type: string, timeoutMs: number): NodeJS.Timeout {
     const { inbox, outbox } = this.#parts.line
+    const progress = () => [outbox.sentBytes, inbox.receivedBytes, this.#settledCount] as const
     let stretches = 0
-    let sent = outbox.sentBytes
-    let received = inbox.receivedBytes
+    let [sent, received, settled] = progress()
     const timer = setTimeout(() => {
       const asked = this.#asked.get(id)
       if (!asked) return
-      const isMoving = (!asked.isSent && outbox.sentBytes > sent) || (inbox.isAmidst && inbox.receivedBytes > received)
+      const isMoving =
+        (!asked.isSent && outbox.sentBytes > sent) ||
+        (inbox.isAmidst && inbox.receivedBytes > received) ||
+        (this.#settledCount > settled && this.#lastSettledId < id)
       if (isMoving && stretches++ < STRETCHES_MAX) {
-        sent = outbox.sentBytes
-        received = inbox.receivedBytes
+        ;[sent, received, settled] = progress()
         timer.refresh()
         return
       }

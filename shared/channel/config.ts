@@ -21,7 +21,13 @@ export interface ChannelConfig {
   revoked?: string[]
   /** Default: the quickest that this machine has. */
   secretbox?: Secretbox
+  /** From the first packet of TCP to the end of the handshake. Default: HANDSHAKE_MS. */
+  handshakeMs?: number
 }
+
+export const HANDSHAKE_MS = 5_000
+/** TCP's own probe on an idle line. A host that is gone without a word is found by it even where nobody pings. */
+export const KEEP_ALIVE_MS = 10_000
 
 /** The settings cannot work, whatever the other side does. */
 export class ChannelConfigError extends Error {

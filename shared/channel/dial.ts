@@ -1,21 +1,16 @@
-// Opens links. One dial: connect ▸ handshake ▸ link, all within HANDSHAKE_MS, or nothing is left of it.
+// Opens links. One dial: connect ▸ handshake ▸ link, all within the handshake's time, or nothing is left of it.
 import { connect, type Socket } from 'node:net'
 import { type Dialer, type Link, LinkLostError, type Role } from '../link.ts'
 import type { World } from '../world.ts'
 import { parseAddress } from './address.ts'
 import { ChannelLink } from './channel-link.ts'
-import { type ChannelConfig, checkChannelConfig } from './config.ts'
+import { type ChannelConfig, checkChannelConfig, HANDSHAKE_MS, KEEP_ALIVE_MS } from './config.ts'
 import { BadFrameError } from './frame.ts'
 import { greetAsDialler } from './greet.ts'
 import { Inbox, InboxEndedError } from './inbox.ts'
 import { Outbox } from './outbox.ts'
 import { secretbox } from './secretbox.ts'
 import { UntrustedPeerError } from './untrusted-peer.ts'
-
-/** From the first packet of TCP to the end of the handshake. */
-export const HANDSHAKE_MS = 5_000
-/** TCP's own probe on an idle line. A host that is gone without a word is found by it even where nobody pings. */
-export const KEEP_ALIVE_MS = 10_000
 
 /**
  * @param expects the role of who listens there; another one is refused
@@ -38,11 +33,12 @@ async function dial(
   const { host, port } = parseAddress(address)
   const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
   const line = { inbox: new Inbox(socket), outbox: new Outbox(socket) }
+  const handshakeMs = config.handshakeMs ?? HANDSHAKE_MS
   let isLate = false
   const timer = setTimeout(() => {
     isLate = true
     socket.destroy()
-  }, HANDSHAKE_MS)
+  }, handshakeMs)
   const abort = () => socket.destroy()
   signal?.addEventListener('abort', abort, { once: true })
   try {
@@ -57,7 +53,11 @@ async function dial(
     line.outbox.end() // a refusal still goes out
     setImmediate(() => socket.destroy())
     signal?.throwIfAborted()
-    throw explained(error, address, expects, isLate)
+    throw isLate
+      ? new LinkLostError(
+          `no link to ${expects} at ${address} within ${handshakeMs} ms: is it overloaded, or a firewall between?`,
+        )
+      : explained(error, `${expects} at ${address}`)
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
@@ -72,12 +72,9 @@ function connected(socket: Socket): Promise<void> {
   })
 }
 
-function explained(error: unknown, address: string, expects: Role, isLate: boolean): Error {
-  const where = `${expects} at ${address}`
+function explained(error: unknown, where: string): Error {
   if (error instanceof UntrustedPeerError) return new UntrustedPeerError(error.reason, `${where}: ${error.message}`)
   if (error instanceof BadFrameError) return new UntrustedPeerError('damaged', `${where}: ${error.message}`)
-  if (isLate)
-    return new LinkLostError(`${where}: no link within ${HANDSHAKE_MS} ms: is it overloaded, or is a firewall between?`)
   if (error instanceof InboxEndedError) {
     return new LinkLostError(`${where} ended the handshake: ${error.message}; its log may say why`, { cause: error })
   }

@@ -5,8 +5,7 @@ import type { Link, Listener, Role } from '../link.ts'
 import type { World } from '../world.ts'
 import { formatAddress } from './address.ts'
 import { ChannelLink } from './channel-link.ts'
-import { type ChannelConfig, checkChannelConfig } from './config.ts'
-import { HANDSHAKE_MS, KEEP_ALIVE_MS } from './dial.ts'
+import { type ChannelConfig, checkChannelConfig, HANDSHAKE_MS, KEEP_ALIVE_MS } from './config.ts'
 import { BadFrameError } from './frame.ts'
 import { greetAsListener } from './greet.ts'
 import { Inbox } from './inbox.ts'
@@ -46,6 +45,7 @@ export async function listenChannel(
   world: World,
 ): Promise<ChannelListener> {
   checkChannelConfig(config, world.clock)
+  const handshakeMs = config.handshakeMs ?? HANDSHAKE_MS
   const refusals = new Refusals(world)
   const links = new Set<ChannelLink>()
   const greeting = new Map<Socket, (reason: RefusalReason, text: string) => void>() // oldest first
@@ -68,7 +68,7 @@ export async function listenChannel(
       greeting.delete(socket) // now, so that the next stranger pushes out another one
       socket.destroy()
     }
-    const timer = setTimeout(() => giveUp('timeout', `no handshake within ${HANDSHAKE_MS} ms`), HANDSHAKE_MS)
+    const timer = setTimeout(() => giveUp('timeout', `no handshake within ${handshakeMs} ms`), handshakeMs)
     greeting.set(socket, giveUp)
     try {
       const greeted = await greetAsListener(line, config, accepts, world)
