@@ -99,6 +99,9 @@ export class Reader {
       const file = await this.#disk.open(source.path, 'read')
       if (source.isAt(await file.stat())) {
         source.file = file
+        // Remembered by a buck that had not the last bytes: the file has them.
+        if (source.tail.length === 0)
+          source.tail = await readAt(file, Math.max(0, source.offset - TAIL_BYTES), source.offset)
         return true
       }
       // The name leads elsewhere now: the next look says where.

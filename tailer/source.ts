@@ -144,7 +144,8 @@ export async function relation(
 ): Promise<Relation> {
   const headBytes = Math.min(source.head.length, size)
   // Nothing was read of it: nothing can be said.
-  if (size === 0 || source.tail.length === 0) return 'other'
+  if (size === 0 || (source.tail.length === 0 && (source.head.length === 0 || source.offset === source.start)))
+    return 'other'
   if (!(await readAt(file, 0, headBytes)).equals(source.head.subarray(0, headBytes))) return 'other'
   if (size >= source.offset) {
     const from = source.offset - source.tail.length

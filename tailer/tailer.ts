@@ -612,17 +612,12 @@ class Life {
         of: this.#config.bucks.length,
       })
     }
-    for (const record of this.#remembered) {
-      const known = this.#sources.get(record.source)
-      if (known === undefined) {
-        this.#sources.adopt({ ...record, isSettled: false, isExcluded: false, isFinished: false })
-        log.info('source known to a buck', { source: record.source, path: record.path, to: record.to })
-      } else if (this.#opened.identity.isFresh && record.to > known.offset) {
-        known.coverage.add(known.start, record.to)
-        known.offset = record.to
-        known.head = record.head
-        known.tail = record.tail
-      }
+    for (const stored of unitedRecords(this.#remembered)) {
+      const known = this.#sources.get(stored.source)
+      if (known !== undefined) continue
+      const source = this.#sources.adopt(stored)
+      for (const [from, to] of stored.ranges) source.coverage.add(from, to)
+      log.info('source known to the bucks', { source: stored.source, path: stored.path, to: stored.to })
     }
     for (const { id, link } of this.#beyond.values()) {
       const packet = await this.#fetch(link, id)
@@ -730,6 +725,23 @@ class Life {
     while (!isDelivered() && clock.monotonic() < deadline) await clock.sleep(20)
     await this.#journal.sync()
   }
+}
+
+/** A buck gets some packets of a source only: what all of them know together, resumed at the first gap. */
+function unitedRecords(records: SourceRecord[]): (StoredSource & { ranges: RangeSet })[] {
+  const united = new Map<string, StoredSource & { ranges: RangeSet }>()
+  for (const record of records) {
+    const known = united.get(record.source)
+    const ranges = known?.ranges ?? new RangeSet()
+    for (const [from, to] of record.ranges ?? [[record.start, record.to]]) ranges.add(from, to)
+    const head = (known?.head.length ?? 0) > record.head.length ? known!.head : record.head
+    united.set(record.source, { ...record, head, ranges, isSettled: false, isExcluded: false, isFinished: false })
+  }
+  for (const source of united.values()) {
+    source.to = source.ranges.endFrom(source.start)
+    source.tail = records.find(one => one.source === source.source && one.to === source.to)?.tail ?? Buffer.alloc(0)
+  }
+  return [...united.values()]
 }
 
 /** For waits that a signal ends: the loop around them looks at the signal itself. */
