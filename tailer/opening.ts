@@ -26,6 +26,8 @@ export interface Opened {
   archived: Map<Epoch, RangeSet>
   /** The bucks may know more than this folder does: they are waited for before anything is read. */
   needsWord: boolean
+  /** What is known of sources is lost, or a part of it: the bucks remember. */
+  wantsSources: boolean
   /** Sequences that this epoch has used already: packets of a former id. */
   sequence: number
   formerManifests: Manifest[]
@@ -74,6 +76,7 @@ export async function openFolder(
     lasts,
     archived,
     needsWord: identity.isFresh || !identity.isSameBoot || !isWhole || journal.damages.length > 0,
+    wantsSources: identity.isFresh || !isWhole,
     sequence,
     formerManifests,
   }

@@ -48,6 +48,7 @@ export class Sources {
   readonly #sources = new Map<string, Source>()
   /** Rotation sets that were looked at before: siblings that come later are new, those before are not ours. */
   readonly #knownSets = new Set<string>()
+  readonly #alarmedSets = new Set<string>()
   readonly #held = new Map<string, Held>()
   /** The machine was off since: the file system may have lost the end of a file that we read. */
   #isAfterPowerCut: boolean
@@ -67,10 +68,11 @@ export class Sources {
     return this.#sources.get(name)
   }
 
-  /** Makes a source known as somebody remembers it. */
-  adopt(stored: StoredSource): Source {
+  /** Makes a source known as the source log, or a buck, remembers it. */
+  adopt(stored: StoredSource, isRemembered = false): Source {
     const rule = this.#config.rules.find(rule => rule.path === stored.path)
     const source = new Source(stored, rule, this.#parts.clock.monotonic())
+    source.isRemembered = isRemembered
     this.#sources.set(source.name, source)
     this.#knownSets.add(rotationSet(source.path))
     return source
@@ -176,6 +178,7 @@ export class Sources {
     const now = this.#parts.clock.monotonic()
     source.missingSince ??= now
     if (source.isSettled) await this.#end(source, reborn)
+    else if (source.isRemembered) await this.#endRemembered(source, reborn)
     else if (now - source.missingSince >= this.#config.missingMs) {
       await this.#giveUpRest(
         source,
@@ -205,6 +208,7 @@ export class Sources {
     source.isChecked = false
     source.isSettled = false
     source.missingSince = undefined
+    source.isRemembered = false
     taken.add(file.path)
     this.#held.delete(file.path)
     reborn.add(source)
@@ -362,6 +366,19 @@ export class Sources {
     await this.#end(source, reborn)
     // Whatever is at its inode now is another source.
     source.ino = 0
+  }
+
+  /**
+   * The folder was lost, and of all sources that ever were the bucks cannot say which had been read to their end. One
+   * alarm per name, not one per generation.
+   */
+  async #endRemembered(source: Source, reborn: Set<Source>): Promise<void> {
+    const set = rotationSet(source.path)
+    if (!this.#alarmedSets.has(set)) {
+      this.#alarmedSets.add(set)
+      await this.#alarm(source, 'the folder of the tailer was lost: files that went since cannot be proven to be read')
+    }
+    await this.#end(source, reborn)
   }
 
   async #alarm(source: Source, reason: string): Promise<void> {

@@ -516,7 +516,7 @@ class Life {
         former: [...this.#opened.lasts].map(([epoch, last]) => ({ epoch, last })),
         machine: this.#machine.identity,
         host: this.#config.host,
-        wantSources: this.#opened.needsWord,
+        wantSources: this.#opened.wantsSources,
       })
       if (body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
       for (const { bucket: _, ...id } of body.beyond) this.#beyond.set(packetKey(id), { id, link })
@@ -615,7 +615,7 @@ class Life {
     for (const stored of unitedRecords(this.#remembered)) {
       const known = this.#sources.get(stored.source)
       if (known !== undefined) continue
-      const source = this.#sources.adopt(stored)
+      const source = this.#sources.adopt({ ...stored, ranges: undefined }, true)
       for (const [from, to] of stored.ranges) source.coverage.add(from, to)
       log.info('source known to the bucks', { source: stored.source, path: stored.path, to: stored.to })
     }
@@ -727,9 +727,11 @@ class Life {
   }
 }
 
+type RememberedSource = Omit<StoredSource, 'ranges'> & { ranges: RangeSet }
+
 /** A buck gets some packets of a source only: what all of them know together, resumed at the first gap. */
-function unitedRecords(records: SourceRecord[]): (StoredSource & { ranges: RangeSet })[] {
-  const united = new Map<string, StoredSource & { ranges: RangeSet }>()
+function unitedRecords(records: SourceRecord[]): RememberedSource[] {
+  const united = new Map<string, RememberedSource>()
   for (const record of records) {
     const known = united.get(record.source)
     const ranges = known?.ranges ?? new RangeSet()
