@@ -67,6 +67,18 @@ export class RangeSet {
     return at < this.#ranges.length && this.#ranges[at][0] <= from ? this.#ranges[at][1] : from
   }
 
+  /** What is in this set and not in `other`. */
+  without(other: RangeSet): RangeSet {
+    const left = new RangeSet()
+    for (const [from, to] of this.#ranges) for (const [low, high] of other.gaps(from, to)) left.add(low, high)
+    return left
+  }
+
+  /** What is in both. */
+  common(other: RangeSet): RangeSet {
+    return this.without(this.without(other))
+  }
+
   get total(): number {
     let sum = 0
     for (const [from, to] of this.#ranges) sum += to - from

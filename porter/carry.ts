@@ -1,0 +1,392 @@
+// From the bucks into the stores: buckets that grew, several at a time.
+//
+//   inventories of all reachable bucks ─▶ union by id and sum ─▶ what index and archive lack ─▶ fetch each once ─▶ add
+//                                                                          archive: verify ─▶ tell all bucks "archived"
+//
+// - Nothing is decided by looking at text: only ids and sums are compared here; the stores compare events.
+// - Nothing waits for completeness. What fails is named, stays marked as grown, and is tried again later; the rest goes on.
+// - A crash anywhere leaves packets added or not added; the next porter compares again. Two at once add each once.
+import type { Bucket, PacketId } from '../shared/messages.ts'
+import { CorruptPacketError, type Packet, packetEvents, packetKey } from '../shared/packet.ts'
+import { RangeSet } from '../shared/ranges.ts'
+import type { Added, EventStore } from '../shared/stores.ts'
+import type { World } from '../shared/world.ts'
+import type { BuckView } from './buck-view.ts'
+import { fetchOnce, type Need } from './fetch.ts'
+import { epochKey, idRuns, readInventory } from './inventory.ts'
+import type { Troubles } from './troubles.ts'
+import type { Sequences } from './wants.ts'
+import type { SignedWords, StoreName, Words } from './words.ts'
+
+/** Ids in one `archived` message: 80 KB of sums. */
+const TOLD_IDS_MAX = 10_000
+/** Inventories asked for at a time: keeps the answers waiting in memory few. */
+const INVENTORIES_AT_ONCE = 24
+/** Packets remembered as not readable or as held by no buck in good state; the oldest makes room and is tried again. */
+const REMEMBERED_MAX = 10_000
+
+export interface Errand {
+  bucket: Bucket
+  forIndex: boolean
+  forArchive: boolean
+}
+
+export interface CarryCounts {
+  fetched: number
+  indexedPackets: number
+  indexedEvents: number
+  archivedPackets: number
+  archivedEvents: number
+  /** Events that a store had already, from another packet. */
+  repeated: number
+  unreadable: number
+}
+
+interface Reading {
+  view: BuckView
+  errand: Errand
+  version: number
+  ids: PacketId[]
+  words: SignedWords
+}
+
+interface Located {
+  id: PacketId
+  bucket: Bucket
+  holders: BuckView[]
+}
+
+/** One store, during one run. */
+interface Lane {
+  name: StoreName
+  store: EventStore
+  buckets: Set<Bucket>
+  ids: PacketId[]
+  lacking: Set<string>
+  /** Words not added yet. */
+  words: SignedWords
+  hasFailed: boolean
+}
+
+export interface CarryParts {
+  index: EventStore
+  archive: EventStore
+  /** All reachable bucks. */
+  reachable(): BuckView[]
+  words: Words
+  troubles: Troubles
+  world: Pick<World, 'clock' | 'random' | 'log'>
+  indexBatchBytes: number
+  archiveBatchBytes: number
+}
+
+export class Carry {
+  readonly counts: CarryCounts = {
+    fetched: 0,
+    indexedPackets: 0,
+    indexedEvents: 0,
+    archivedPackets: 0,
+    archivedEvents: 0,
+    repeated: 0,
+    unreadable: 0,
+  }
+  /** Listed in inventories, but no buck gave a whole copy: for the wants. By packet key; until it came or is archived. */
+  readonly spoiled = new Map<string, PacketId>()
+  /** What the index was seen to hold in this tenure: if one is missing there later, the index lost something. */
+  indexed: Sequences = new Map()
+  /** Whole, but not for this program (newer version, undecodable body): kept by the bucks, never told as archived. */
+  readonly #unreadable = new Map<string, true>()
+  readonly #parts: CarryParts
+
+  constructor(parts: CarryParts) {
+    this.#parts = parts
+  }
+
+  async run(errands: Errand[], signal: AbortSignal): Promise<void> {
+    const readings = await this.#readInventories(errands)
+    if (signal.aborted) return
+    const located = union(readings)
+    const index = await this.#openLane('index', readings, located)
+    const archive = await this.#openLane('archive', readings, located)
+    const failed: Need[] = []
+    await this.#haul(index, archive, located, failed, signal)
+    if (signal.aborted) return
+    const told = await this.#tellArchived(archive, located, readings)
+    this.#settle(readings, located, failed, index, archive, told)
+  }
+
+  async #readInventories(errands: Errand[]): Promise<Reading[]> {
+    const { troubles, words } = this.#parts
+    const asks = errands.flatMap(errand =>
+      this.#parts.reachable().flatMap(view => {
+        const growth = view.buckets.get(errand.bucket)
+        return growth ? [{ view, errand, version: growth.version }] : []
+      }),
+    )
+    const readings: Reading[] = []
+    for (let at = 0; at < asks.length; at += INVENTORIES_AT_ONCE) {
+      const batch = asks.slice(at, at + INVENTORIES_AT_ONCE)
+      await Promise.all(
+        batch.map(async ({ view, errand, version }) => {
+          const { link, address, logId } = view
+          const cause = `inventory of ${address} not read`
+          try {
+            if (!link) throw new Error('the link is gone')
+            const inventory = await readInventory(link, errand.bucket)
+            // Another life of the buck: what it said belongs to beliefs that are void by now.
+            if (view.logId !== logId) return
+            troubles.clear(cause)
+            if (!this.#believe(view, errand.bucket, inventory.ids)) return
+            readings.push({ view, errand, version, ids: inventory.ids, words: words.genuine(inventory, address) })
+          } catch (error) {
+            troubles.note(cause, error)
+            view.failed(errand.bucket, this.#parts.world.clock.monotonic())
+          }
+        }),
+      )
+    }
+    return readings
+  }
+
+  /** False: the buck has less than before and not because it may; everything about it is asked anew. */
+  #believe(view: BuckView, bucket: Bucket, ids: PacketId[]): boolean {
+    const growth = view.buckets.get(bucket)
+    if (growth && growth.archived === 0 && ids.length < growth.packets) {
+      this.#parts.troubles.note(
+        `buck ${view.address} lost packets while it ran`,
+        new Error(
+          `bucket ${bucket} had ${growth.packets} packets and has ${ids.length}: its inventories are read again`,
+        ),
+      )
+      view.forget()
+      return false
+    }
+    if (growth) growth.packets = ids.length
+    for (const id of ids) view.hold(epochKey(id), id.sequence, 1)
+    return true
+  }
+
+  async #openLane(name: StoreName, readings: Reading[], located: Map<string, Located>): Promise<Lane> {
+    const { words, troubles } = this.#parts
+    const store = this.#parts[name]
+    const isMine = (errand: Errand) => (name === 'index' ? errand.forIndex : errand.forArchive)
+    const mine = readings.filter(reading => isMine(reading.errand))
+    const lane: Lane = {
+      name,
+      store,
+      buckets: new Set(mine.map(reading => reading.errand.bucket)),
+      ids: [],
+      lacking: new Set(),
+      words: { manifests: [], gone: [] },
+      hasFailed: false,
+    }
+    if (mine.length === 0) return lane
+    for (const { id, bucket } of located.values()) if (lane.buckets.has(bucket)) lane.ids.push(id)
+    try {
+      await words.load(name, store)
+      lane.words = words.lacking(name, {
+        manifests: mine.flatMap(reading => reading.words.manifests),
+        gone: mine.flatMap(reading => reading.words.gone),
+      })
+      lane.lacking = new Set((await store.lacking(lane.ids)).map(packetKey))
+      for (const key of this.#unreadable.keys()) lane.lacking.delete(key)
+    } catch (error) {
+      troubles.note(`${name} not asked what it lacks`, error)
+      lane.hasFailed = true
+    }
+    return lane
+  }
+
+  /** Fetches what at least one lane lacks and adds it, in batches bounded by the bytes of their text. */
+  async #haul(
+    index: Lane,
+    archive: Lane,
+    located: Map<string, Located>,
+    failed: Need[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { indexBatchBytes, archiveBatchBytes } = this.#parts
+    const needs: Need[] = []
+    for (const [key, { id, holders }] of located) {
+      if (index.lacking.has(key) || archive.lacking.has(key)) needs.push({ id, key, holders: [...holders] })
+    }
+    const batchBytes = archive.lacking.size > 0 ? archiveBatchBytes : indexBatchBytes
+    let batch: Packet[] = []
+    let bytes = 0
+    const flush = async () => {
+      await this.#add(index, batch)
+      await this.#add(archive, batch)
+      batch = []
+      bytes = 0
+    }
+    for await (const packets of fetchOnce(needs, failed, this.#parts, signal)) {
+      this.counts.fetched += packets.length
+      for (const packet of packets) {
+        this.spoiled.delete(packetKey(packet.header.id))
+        batch.push(packet)
+        bytes += packet.header.rawBytes + packet.bytes.length
+      }
+      if (bytes >= batchBytes) await flush()
+      // Both stores refuse: fetching on would be for nothing.
+      if ((index.hasFailed || index.lacking.size === 0) && (archive.hasFailed || archive.lacking.size === 0)) break
+    }
+    if (!signal.aborted) await flush()
+  }
+
+  async #add(lane: Lane, batch: Packet[]): Promise<void> {
+    const { words, troubles } = this.#parts
+    const packets = batch.filter(packet => lane.lacking.has(packetKey(packet.header.id)))
+    const ownWords = lane.words
+    if (lane.hasFailed || (packets.length === 0 && ownWords.manifests.length + ownWords.gone.length === 0)) return
+    const cause = `${lane.name} not written`
+    try {
+      const added = await this.#addReadable(lane, packets, ownWords)
+      words.added(lane.name, ownWords)
+      lane.words = { manifests: [], gone: [] }
+      for (const packet of packets) lane.lacking.delete(packetKey(packet.header.id))
+      this.counts.repeated += added.repeated
+      if (lane.name === 'index') {
+        this.counts.indexedPackets += added.packets
+        this.counts.indexedEvents += added.events
+      } else {
+        this.counts.archivedPackets += added.packets
+        this.counts.archivedEvents += added.events
+      }
+      troubles.clear(cause)
+    } catch (error) {
+      troubles.note(cause, error)
+      lane.hasFailed = true
+    }
+  }
+
+  /** A body that does not decode refuses the whole batch: then each is tried, and the bad ones are set aside by name. */
+  async #addReadable(lane: Lane, packets: Packet[], words: SignedWords): Promise<Added> {
+    try {
+      return await lane.store.add(packets, words)
+    } catch (error) {
+      if (!(error instanceof CorruptPacketError)) throw error
+      const readable = packets.filter(packet => this.#isReadable(packet))
+      if (readable.length === packets.length) throw error
+      return await lane.store.add(readable, words)
+    }
+  }
+
+  #isReadable(packet: Packet): boolean {
+    try {
+      packetEvents(packet)
+      return true
+    } catch (error) {
+      this.#parts.troubles.note(`packet ${packetKey(packet.header.id)} cannot be read`, error)
+      this.#setAside(packetKey(packet.header.id))
+      return false
+    }
+  }
+
+  #setAside(key: string): void {
+    if (!this.#unreadable.has(key)) this.counts.unreadable++
+    remember(this.#unreadable, key, true)
+  }
+
+  /** The buckets of which every reachable buck, holder or not, now knows what is archived; with the bucks told. */
+  async #tellArchived(lane: Lane, located: Map<string, Located>, readings: Reading[]): Promise<Set<Reading>> {
+    const { troubles } = this.#parts
+    const told = new Set<Reading>()
+    if (lane.hasFailed || lane.buckets.size === 0) return told
+    let lacking: Set<string>
+    try {
+      // Asked of the store itself, not concluded from what was added.
+      lacking = new Set((await lane.store.lacking(lane.ids)).map(packetKey))
+    } catch (error) {
+      troubles.note('archive not asked what it lacks', error)
+      lane.hasFailed = true
+      return told
+    }
+    const perTailer = new Map<string, PacketId[]>()
+    for (const [key, { id, bucket }] of located) {
+      if (!lane.buckets.has(bucket) || lacking.has(key)) continue
+      this.spoiled.delete(key)
+      const ids = perTailer.get(id.tailer)
+      if (ids) ids.push(id)
+      else perTailer.set(id.tailer, [id])
+    }
+    await Promise.all(
+      this.#parts.reachable().map(async view => {
+        const cause = `${view.address} not told what is archived`
+        try {
+          // From the first word on the buck may drop what it names: fewer packets are no loss then.
+          for (const bucket of lane.buckets) {
+            const growth = view.buckets.get(bucket)
+            if (growth) growth.packets = 0
+          }
+          for (const [tailer, ids] of perTailer) {
+            for (let at = 0; at < ids.length; at += TOLD_IDS_MAX) {
+              const runs = idRuns(ids.slice(at, at + TOLD_IDS_MAX))
+              await view.link?.ask('archived', { tailer, runs }, undefined, 30_000)
+            }
+          }
+          if (!view.link) return
+          for (const reading of readings) if (reading.view === view && reading.errand.forArchive) told.add(reading)
+          troubles.clear(cause)
+        } catch (error) {
+          troubles.note(cause, error)
+        }
+      }),
+    )
+    return told
+  }
+
+  #settle(
+    readings: Reading[],
+    located: Map<string, Located>,
+    failed: Need[],
+    index: Lane,
+    archive: Lane,
+    told: Set<Reading>,
+  ): void {
+    const nowMs = this.#parts.world.clock.monotonic()
+    const unsettled = new Set<Bucket>()
+    for (const need of failed) {
+      if (need.failure === 'unreadable') this.#setAside(need.key)
+      else unsettled.add(located.get(need.key)?.bucket as Bucket)
+      if (need.failure === 'refuted') remember(this.spoiled, need.key, need.id)
+    }
+    if (!index.hasFailed) {
+      for (const id of index.ids) {
+        const key = packetKey(id)
+        if (index.lacking.has(key) || this.#unreadable.has(key)) continue
+        const ranges = this.indexed.get(epochKey(id)) ?? new RangeSet()
+        ranges.add(id.sequence, id.sequence + 1)
+        this.indexed.set(epochKey(id), ranges)
+      }
+    }
+    for (const reading of readings) {
+      const { view, errand, version } = reading
+      const isIndexed = !errand.forIndex || (!index.hasFailed && !unsettled.has(errand.bucket))
+      const isArchived =
+        !errand.forArchive || (!archive.hasFailed && !unsettled.has(errand.bucket) && told.has(reading))
+      if (errand.forIndex && isIndexed) view.done(errand.bucket, version, 'indexed')
+      if (errand.forArchive && isArchived) view.done(errand.bucket, version, 'archived')
+      if (!isIndexed || !isArchived) view.failed(errand.bucket, nowMs)
+    }
+  }
+}
+
+function union(readings: Reading[]): Map<string, Located> {
+  const located = new Map<string, Located>()
+  for (const { view, errand, ids } of readings) {
+    for (const id of ids) {
+      const key = packetKey(id)
+      const known = located.get(key)
+      if (known) known.holders.push(view)
+      else located.set(key, { id, bucket: errand.bucket, holders: [view] })
+    }
+  }
+  return located
+}
+
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  map.delete(key)
+  map.set(key, value)
+  const oldest = map.keys().next().value
+  if (map.size > REMEMBERED_MAX && oldest !== undefined) map.delete(oldest)
+}

@@ -1,0 +1,120 @@
+// Events out of one store into packets for the other: when no buck has a packet any more, the archive takes its events
+// from the index (protocol.md, story 6), and an index that was emptied is filled from the archive.
+//
+// The bytes of the first packet are gone with the bucks. The copy keeps tailer, epoch, sequence and bucket of the events'
+// origin and gets the sum of its own bytes, mostly another one: one id with two sums is two packets, which every store
+// takes as such, and should the first turn up again, its events are there already, by identity.
+import { type Events, type FoundEvent, LEVELS, type Origin, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
+import type { SourceName } from '../shared/messages.ts'
+import { encodePacket, type Packet } from '../shared/packet.ts'
+import { parseQuery } from '../shared/query.ts'
+import type { RangeSet } from '../shared/ranges.ts'
+import type { Damage, EventStore, SourceTotals } from '../shared/stores.ts'
+
+/** A packet is cut at this, like a tailer's. */
+const TEXT_BYTES = 1024 * 1024
+const EVENTS_MAX = 32_768
+
+export interface CopyRequest {
+  /** Every source to look at, with the ranges to copy. */
+  sources: Gap[]
+  /** Which events; the origin is known. */
+  isWanted(origin: Origin, event: FoundEvent): boolean
+  signal: AbortSignal
+  onDamage(damage: Damage): void
+}
+
+/** Packets in order of source and offset; the same events give the same packets, whoever copies. */
+export async function* copyOf(store: EventStore, request: CopyRequest): AsyncGenerator<Packet> {
+  const query = parseQuery('')
+  for (const { totals, ranges } of request.sources) {
+    let group: { origin: Origin; events: FoundEvent[]; bytes: number } | undefined
+    const search = { query, source: totals.source, order: 'offset' as const, signal: request.signal }
+    for await (const event of store.search(search, request.onDamage)) {
+      if (request.signal.aborted) return
+      const origin = originOf(event)
+      if (!origin || !ranges.overlaps(event.from, event.to) || !request.isWanted(origin, event)) continue
+      const isFull = group && (group.bytes >= TEXT_BYTES || group.events.length >= EVENTS_MAX)
+      if (group && (isFull || !isSame(group.origin, origin))) {
+        yield encodePacket(group.origin, eventsOf(totals, group.events))
+        group = undefined
+      }
+      group ??= { origin, events: [], bytes: 0 }
+      group.events.push(event)
+      group.bytes += event.bytes.length
+    }
+    if (group) yield encodePacket(group.origin, eventsOf(totals, group.events))
+  }
+}
+
+function originOf(event: FoundEvent): Origin | undefined {
+  const { tailer, epoch, sequence, bucket } = event
+  if (tailer === undefined || epoch === undefined || sequence === undefined || bucket === undefined) return undefined
+  return { tailer, epoch, sequence, bucket }
+}
+
+function isSame(a: Origin, b: Origin): boolean {
+  return a.sequence === b.sequence && a.epoch === b.epoch && a.tailer === b.tailer && a.bucket === b.bucket
+}
+
+/** Columns of events of one source, in order of offset. */
+function eventsOf(source: SourceTotals, found: FoundEvent[]): Events {
+  const runs: Run[] = []
+  const names: string[] = ['']
+  const numbers = new Map<string, number>()
+  const nameOf = (name: string, own: string): number => {
+    if (name === own) return 0
+    let number = numbers.get(name)
+    if (number === undefined) {
+      number = names.push(name) - 1
+      numbers.set(name, number)
+    }
+    return number
+  }
+  const events: Events = {
+    runs,
+    bytes: Buffer.concat(found.map(event => event.bytes)),
+    ends: new Uint32Array(found.length),
+    lines: Uint16Array.from(found, event => event.lines),
+    times: BigInt64Array.from(found, event => event.timeNs),
+    levels: Uint8Array.from(found, event => LEVELS.indexOf(event.level)),
+    flags: Uint8Array.from(found, event => (event.timeIsGuessed ? TIME_IS_GUESSED : 0)),
+    hosts: Uint16Array.from(found, event => nameOf(event.host, source.host)),
+    apps: Uint16Array.from(found, event => nameOf(event.app, source.app)),
+    names,
+  }
+  let end = 0
+  found.forEach((event, i) => {
+    end += event.bytes.length
+    events.ends[i] = end
+    const run = runs.at(-1)
+    if (run && run.to === event.from && run.path === event.path) {
+      run.to = event.to
+      run.events++
+    } else {
+      const { host, app, start } = source
+      const { from, to, path } = event
+      runs.push({ source: source.source, host, path, app, from, to, start, events: 1 })
+    }
+  })
+  return events
+}
+
+export interface Gap {
+  totals: SourceTotals
+  ranges: RangeSet
+}
+
+/**
+ * Per source, the ranges that `full` has and `short` lacks. Where `full` holds two contents of one range (bytes over
+ * ranges), ranges cannot tell what `short` lacks: then all of it is looked at, and identity decides.
+ */
+export function rangesLacking(full: SourceTotals[], short: SourceTotals[]): Gap[] {
+  const shortOf = new Map<SourceName, SourceTotals>(short.map(totals => [totals.source, totals]))
+  return full.flatMap(totals => {
+    const other = shortOf.get(totals.source)
+    const isTwofold = totals.bytes > totals.ranges.total && totals.bytes !== other?.bytes
+    const ranges = other && !isTwofold ? totals.ranges.without(other.ranges) : totals.ranges
+    return ranges.size > 0 ? [{ totals, ranges }] : []
+  })
+}
