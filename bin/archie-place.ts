@@ -4,9 +4,18 @@ import { Readable } from 'node:stream'
 import { type AnswerNote, type EventJson, eventJsonBytes } from '../shared/event-json.ts'
 import type { FoundEvent, Level } from '../shared/events.ts'
 import { parseTime } from '../shared/face/time-text.ts'
-import type { Ledger } from '../shared/ledger.ts'
-import { type CommandError, failure, reasonOf, usageError } from './fail.ts'
+
+type Ledger = unknown
+
+import { CommandError, EXIT, failure, reasonOf, usageError } from './fail.ts'
 import type { Place, PlaceRequest, PlaceSource } from './place.ts'
+
+/** Archie is there, but it does not know that. */
+class NotThereError extends CommandError {
+  constructor(message: string) {
+    super(EXIT.failed, `${message} Is it an archie of this version?`)
+  }
+}
 
 /** For the small answers; a search streams as long as it takes. */
 const ANSWER_MS_MAX = 60_000
@@ -19,8 +28,14 @@ export function archiePlace(url: string): Place {
     sources: async () => (await askArchie<{ sources: PlaceSource[] }>(base, '/api/v1/sources')).sources,
     stepHashes: async source => {
       const path = `/api/v1/sources/${encodeURIComponent(source)}/steps`
-      const { steps } = await askArchie<{ steps: { step: number; sha256: string }[] }>(base, path)
-      return new Map(steps.map(({ step, sha256 }) => [step, sha256]))
+      try {
+        const { steps } = await askArchie<{ steps: { step: number; sha256: string }[] }>(base, path)
+        return new Map(steps.map(({ step, sha256 }) => [step, sha256]))
+      } catch (error) {
+        // An archie of an earlier version: the bytes are given back all the same, and said to be unchecked.
+        if (error instanceof NotThereError) return new Map()
+        throw error
+      }
     },
     ledger: () => askArchie<Ledger>(base, '/api/v1/ledger'),
     close: async () => undefined,
@@ -55,7 +70,9 @@ async function* search(
     }
     if (!hasEnd) throw failure('the answer of archie was cut off before its end; ask again')
   } catch (error) {
-    throw isOurs(error) ? error : failure(`the answer of archie broke off: ${reasonOf(error)}; ask again`, error)
+    throw error instanceof CommandError
+      ? error
+      : failure(`the answer of archie broke off: ${reasonOf(error)}; ask again`, error)
   } finally {
     aborter.abort()
   }
@@ -78,6 +95,7 @@ async function get(base: string, path: string, accept: string, signal: AbortSign
   const sentence = problem.detail ?? `${base} answered ${response.status}: is it an archie?`
   const place = problem.position === undefined ? '' : ` (at character ${problem.position + 1})`
   const hint = problem.hint === undefined ? '' : `; ${problem.hint}`
+  if (response.status === 404) throw new NotThereError(`${base}${path}: ${sentence}`)
   // A request that is wrong in itself is the user's; the rest is the server's.
   throw response.status === 400 ? usageError(sentence + place + hint) : failure(sentence + place + hint)
 }
@@ -108,8 +126,4 @@ function foundEvent(json: EventJson): FoundEvent {
     epoch: json.epoch,
     sequence: json.sequence,
   }
-}
-
-function isOurs(error: unknown): error is CommandError {
-  return error instanceof Error && error.name === 'CommandError'
 }

@@ -91,7 +91,13 @@ export function planFleet(options: FleetOptions): FleetPlan {
         file,
         `# Written by \`bucktail up\` at every start: the settings of ${name}.\n${stringify(settings)}`,
       )
-      return { name, args: [role, '--config', file, ...args], environment, logFile: join(data, 'log', `${name}.log`) }
+      return {
+        name,
+        args: [role, '--config', file, ...args],
+        environment,
+        logFile: join(data, 'log', `${name}.log`),
+        pidFile: join(data, 'run', `${name}.pid`),
+      }
     }),
     listens: [
       { name: 'archie', address: at(archiePort) },

@@ -160,7 +160,7 @@ bucktail restore --file app.log --data ./bucktail-data --out - | sha256sum`,
     .addOption(archieOption())
     .addOption(dataOption())
     .option('--host <name>', 'the host; needed only if several have such a file')
-    .option('--file <path>', 'the path as it was tailed, or its end')
+    .option('--file <path>', 'the path as it was tailed, its end, or a glob')
     .option('--source <id>', 'one incarnation, by its id')
     .option('--all', 'every incarnation, each into a file of its own in the folder --out')
     .option('--list', 'only list the incarnations')

@@ -5,7 +5,7 @@
 //
 // A child stops when told to, or when its IPC channel closes: it never outlives its parent by more than its draining.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import type { FromChild, OnceProgress } from './child-messages.ts'
 import { CommandError, EXIT, type ExitCode } from './fail.ts'
 
@@ -25,6 +25,8 @@ export interface ChildSpec {
   environment: NodeJS.ProcessEnv
   /** Its error stream is appended here. */
   logFile: string
+  /** Its process id is written here at each start, for whoever wants to look at it. */
+  pidFile: string
 }
 
 export interface ChildHooks {
@@ -56,10 +58,6 @@ export class Child {
     this.#hooks = hooks
     // `start` hands it on; without one who waits, a refusal is no crash of ours.
     this.#ready.promise.catch(() => undefined)
-  }
-
-  get pid(): number | undefined {
-    return this.#process?.pid
   }
 
   /** Resolves when it serves; rejects with CommandError if it cannot. */
@@ -113,6 +111,7 @@ export class Child {
     closeSync(log)
     this.#process = child
     this.#failed = undefined
+    if (child.pid !== undefined) writeFileSync(this.#spec.pidFile, `${child.pid}\n`)
     child.on('message', (message: FromChild) => this.#onMessage(message))
     child.once('error', error => this.#onExit(`could not be started: ${error.message}`, null, startedAt))
     child.once('exit', (code, signal) => this.#onExit(signal ?? `exit code ${code}`, code, startedAt))

@@ -1,6 +1,5 @@
 // What goes to standard output: log lines that must not drive the reader's terminal, colours only where somebody looks,
 // a reader that went away (`| head`), and one that is slower than we are.
-import { once } from 'node:events'
 import { styleText } from 'node:util'
 
 /** Bytes gathered before a write: one system call per line would cost more than finding it. */
@@ -87,10 +86,22 @@ export class Output {
     const chunk = Buffer.concat(this.#parts, this.#bytes)
     this.#parts = []
     this.#bytes = 0
-    // `close` beside `drain`: a reader that goes away never drains.
-    if (!process.stdout.write(chunk)) await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')])
+    if (!process.stdout.write(chunk)) await drained()
     if (this.#isClosed) throw new OutputClosedError('the reader of the output is gone')
   }
+}
+
+/** `close` beside `drain`: a reader that goes away never drains. */
+function drained(): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      process.stdout.off('drain', done)
+      process.stdout.off('close', done)
+      resolve()
+    }
+    process.stdout.once('drain', done)
+    process.stdout.once('close', done)
+  })
 }
 
 /** 1234567 → "1 234 567". */

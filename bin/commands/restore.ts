@@ -6,6 +6,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { pathMatcher } from '../../shared/event-filter.ts'
 import type { FoundEvent } from '../../shared/events.ts'
 import { STEP_BYTES } from '../../shared/manifest.ts'
 import { RangeSet } from '../../shared/ranges.ts'
@@ -59,19 +60,25 @@ function choose(sources: PlaceSource[], flags: Flags, where: string): PlaceSourc
     ({ source, host, path }) =>
       (flags.source === undefined || source === flags.source) &&
       (flags.host === undefined || host === flags.host) &&
-      (flags.file === undefined || path === flags.file || path.endsWith(`/${flags.file.replace(/^\/+/, '')}`)),
+      isNamed(path, flags.file),
   )
   if (found.length === 0) {
     const what = [flags.source, flags.file, flags.host && `host ${flags.host}`].filter(Boolean).join(', ')
     throw failure(`${where} knows no file ${what}; \`bucktail ledger\` lists what was tailed`)
   }
   const names = [...new Set(found.map(({ host, path }) => `${host}:${path}`))]
-  if (names.length > 1 && !flags.list) {
+  if (names.length > 1 && !flags.list && !flags.all) {
     throw usageError(
       `that names several files: ${names.slice(0, 5).join(', ')}; add --host, or the whole path with --file`,
     )
   }
   return found
+}
+
+/** The whole path, its end, or a glob. */
+function isNamed(path: string, file: string | undefined): boolean {
+  if (file === undefined || path === file || path.endsWith(`/${file.replace(/^\/+/, '')}`)) return true
+  return /[*?[]/.test(file) && pathMatcher(file)(path)
 }
 
 async function list(sources: PlaceSource[]): Promise<number> {

@@ -4,7 +4,6 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, relative, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Loaded } from '../../config/load.ts'
 import type { OnceProgress } from '../child-messages.ts'
 import { type FolderLock, lockAfterFormerRun, lockFolder, openDataFolder } from '../data-folder.ts'
@@ -16,7 +15,7 @@ import { type OnceReport, reportOnce, sourcesSnapshot, waitUntilAllIsThere } fro
 import { startSamples } from '../samples.ts'
 import { settingsOf } from '../settings.ts'
 import { Child } from '../supervise.ts'
-import { bold, count, counted, dim, Output, size } from '../terminal.ts'
+import { bold, counted, dim, Output, size } from '../terminal.ts'
 
 const PASS_LIFE_MS = 10 * 365 * 86_400_000
 /** Beside archie's: its fleet takes 80 ports below and 10 above. */
@@ -257,5 +256,3 @@ function here(path: string): string {
   const short = relative(process.cwd(), path)
   return short.startsWith('..') || short === '' ? path : short
 }
-void sleep
-void count

@@ -10,7 +10,7 @@ import { openStores } from './stores.ts'
 export async function startArchie({ settings, world, signal }: RoleStart): Promise<RunningRole> {
   const { archie: own } = settings
   const credentials = credentialsOf(settings, 'archie')
-  const { index, archive } = await openStores(settings, world)
+  const { index, archive } = await openStores(settings, world, `archie-${credentials.keys!.id}`)
   const archie = await serveArchie(
     {
       ...parseAddress(own.http)!,

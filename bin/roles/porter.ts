@@ -19,7 +19,7 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
   const folder = foldersOf(settings).porter
   openDataFolder(folder)
   const lock = await lockAfterFormerRun(folder)
-  const { index, archive, archiveObjects } = await openStores(settings, world)
+  const { index, archive, archiveObjects } = await openStores(settings, world, `porter-${keys.id}`)
   const isAtOnce = own.archive_after === 0
   const porter = new Porter(
     {
@@ -28,7 +28,8 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
       bucks: settings.bucks,
       bucketSeconds: settings.bucket_time / 1000,
       archiveAfterMs: own.archive_after,
-      archiveSpanSeconds: settings.archive.span / 1000,
+      // A span that is longer than the age would keep its first bucket waiting for its last.
+      archiveSpanSeconds: Math.min(settings.archive.span, own.archive_after) / 1000,
       holeAfterMs: own.hole_after,
       recentMs: settings.index.keep,
       ...(isAtOnce && { indexAfterMs: 0, pollMs: ONCE_POLL_MS }),

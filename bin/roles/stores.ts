@@ -13,12 +13,16 @@ export interface Stores {
   archiveObjects: ObjectStore
 }
 
-export async function openStores(settings: Settings, world: World): Promise<Stores> {
+export async function openStores(settings: Settings, world: World, writer: string): Promise<Stores> {
   const folders = foldersOf(settings)
   await world.disk.makeFolder(folders.index)
   await world.disk.makeFolder(folders.archive)
   const archiveObjects = new FolderStore(world.disk, folders.archive)
-  const index = await SegmentStore.open(new FolderStore(world.disk, folders.index), { world })
-  const archive = await SegmentStore.open(archiveObjects, { world })
+  const index = await SegmentStore.open(new FolderStore(world.disk, folders.index), { world, writer })
+  const archive = await SegmentStore.open(archiveObjects, {
+    world,
+    writer,
+    spanSeconds: settings.archive.span / 1000,
+  })
   return { index, archive, archiveObjects }
 }

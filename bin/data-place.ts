@@ -1,0 +1,134 @@
+// A data folder in which nothing runs, read without changing anything: the stores, and the bucket files of bucks and
+// tailer for what is not indexed yet.
+import { existsSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { FolderHolder } from '../archie/folder-holder.ts'
+import { FreshSource } from '../archie/fresh-source.ts'
+import { once, searchRecent } from '../archie/search.ts'
+import type { FoundEvent } from '../shared/events.ts'
+import { BadTimeError, parseTime } from '../shared/face/time-text.ts'
+import { FolderStore } from '../shared/folder-store.ts'
+import { QueryError } from '../shared/query/syntax.ts'
+import { parseQuery } from '../shared/query.ts'
+import { realDisk } from '../shared/real-disk.ts'
+import { realWorld } from '../shared/real-world.ts'
+import { SegmentStore } from '../shared/segment-store.ts'
+import type { Damage, EventStore, SearchRequest } from '../shared/stores.ts'
+import { textLog } from '../shared/text-log.ts'
+import type { World } from '../shared/world.ts'
+import { checkDataVersion, isFolderInUse } from './data-folder.ts'
+import { failure, usageError } from './fail.ts'
+import type { Place, PlaceRequest, PlaceSource } from './place.ts'
+
+export async function dataPlace(folder: string): Promise<Place> {
+  const data = resolve(folder)
+  if (!existsSync(data))
+    throw failure(`${folder} does not exist; --data names the folder of an earlier \`bucktail up\``)
+  if (checkDataVersion(data) === undefined) throw failure(`${folder} is no data folder of bucktail; --data names one`)
+  if (await isFolderInUse(data)) {
+    throw failure(`bucktail runs on ${folder} now: ask it with --archie instead of --data, or stop it first`)
+  }
+  const world = realWorld({ log: textLog(process.stderr, 'error') })
+  const index = await openStore(world, join(data, 'index'))
+  const archive = await openStore(world, join(data, 'archive'))
+  const pending: Damage[] = []
+  // Scanning the bucket files takes a while: only for those who ask for recent lines.
+  let freshSource: Promise<FreshSource> | undefined
+  const fresh = () => (freshSource ??= openFresh(data, index, world, damage => pending.push(damage)))
+
+  return {
+    name: `the data folder ${folder}`,
+    async *search(request, onDamage): AsyncGenerator<FoundEvent> {
+      const asked = searchRequest(request, world)
+      if (request.in === 'archive') {
+        yield* limited(once(archive.search(asked, onDamage)), request.limit)
+        return
+      }
+      const source = await fresh()
+      for (const damage of pending.splice(0)) onDamage(damage)
+      yield* searchRecent({ index, fresh: source }, asked, onDamage)
+    },
+    async sources() {
+      const sources = new Map<string, PlaceSource>()
+      const add = (where: 'recent' | 'archive', totals: Awaited<ReturnType<EventStore['totals']>>) => {
+        for (const { source, host, path, start, ranges, events, lines, bytes } of totals) {
+          const entry = sources.get(source) ?? { source, host, path, start }
+          entry[where] = { ranges: [...ranges], events, lines, bytes }
+          sources.set(source, entry)
+        }
+      }
+      add('recent', await index.totals())
+      add('archive', await archive.totals())
+      return [...sources.values()]
+    },
+    async stepHashes(source) {
+      const hashes = new Map<number, string>()
+      for (const store of [index, archive]) {
+        for (const manifest of (await store.words()).manifests) {
+          for (const part of manifest.sources) {
+            if (part.source !== source) continue
+            for (const { step, sha256 } of part.steps) hashes.set(step, Buffer.from(sha256).toString('hex'))
+          }
+        }
+      }
+      return hashes
+    },
+    async ledger() {
+      throw failure('the ledger of a data folder is not there yet; ask a running archie')
+    },
+    async close() {
+      // Files are opened for each read only.
+    },
+  }
+}
+
+/** Opening a store reads; the writer's name is needed for writing only. */
+function openStore(world: World, folder: string): Promise<SegmentStore> {
+  return SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: 'reader' })
+}
+
+async function openFresh(
+  data: string,
+  index: EventStore,
+  world: World,
+  onDamage: (damage: Damage) => void,
+): Promise<FreshSource> {
+  const names = readdirSync(data).filter(name => /^(buck\d*|tailer)$/.test(name))
+  const holders = await Promise.all(
+    names.map(async name => ({ name, holder: await FolderHolder.open(realDisk, join(data, name), onDamage) })),
+  )
+  return new FreshSource(() => holders, index, world)
+}
+
+function searchRequest(request: PlaceRequest, world: World): SearchRequest {
+  const { host, app, file, source, order, limit } = request
+  try {
+    const now = world.clock.now()
+    return {
+      query: parseQuery(request.q ?? ''),
+      sinceNs: request.since === undefined ? undefined : parseTime(request.since, now),
+      untilNs: request.until === undefined ? undefined : parseTime(request.until, now),
+      host,
+      app,
+      file,
+      source,
+      order,
+      limit,
+    }
+  } catch (error) {
+    if (error instanceof QueryError) {
+      throw usageError(`the query cannot be read at character ${error.offset + 1}: ${error.message}`, error)
+    }
+    if (error instanceof BadTimeError) throw usageError(error.message, error)
+    throw error
+  }
+}
+
+async function* limited<T>(events: AsyncGenerator<T>, limit: number | undefined): AsyncGenerator<T> {
+  let left = limit ?? Number.POSITIVE_INFINITY
+  if (left === 0) return
+  for await (const event of events) {
+    yield event
+    if (--left === 0) return
+  }
+}
