@@ -1,5 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { test } from 'tap'
+import { createDialer } from './channel/dial.ts'
+import { nodeOf, startRelay, testWorld } from './channel/fixture.ts'
+import { listenChannel } from './channel/listen.ts'
 import { UntrustedPeerError } from './channel/untrusted-peer.ts'
 import { Fleet, type FleetTimes } from './fleet.ts'
 import { type Link, LinkLostError, RefusedError } from './link.ts'
@@ -211,4 +214,65 @@ test('a link that opens after the abort is closed again', async t => {
   reached(link)
   await ran
   t.equal(reasons[0], 'the process stops')
+})
+
+const QUICK: Partial<FleetTimes> = { backOffBaseMs: 10, backOffCapMs: 50, pingEveryMs: 20, pingTimeoutMs: 200 }
+
+async function until(isSo: () => boolean) {
+  for (let i = 0; i < 500 && !isSo(); i++) await sleep(10)
+}
+
+test('over real sockets: a buck that comes back on its port is linked again, by itself', async t => {
+  const start = (port: number) =>
+    listenChannel(
+      nodeOf('buck'),
+      { host: '127.0.0.1', port },
+      ['tailer'],
+      link => link.serve(async () => ({ body: {} as never })),
+      testWorld('far'),
+    )
+  let listener = await start(0)
+  const dialer = createDialer(nodeOf('tailer'), testWorld('near'), 'buck')
+  const fleet = new Fleet([listener.address], dialer, testWorld('fleet'), { onLink: () => {} }, QUICK)
+  const stop = new AbortController()
+  const ran = fleet.run(stop.signal)
+  await until(() => fleet.open().length === 1)
+  await listener.close()
+  await until(() => fleet.open().length === 0)
+  t.same(fleet.open(), [])
+  listener = await start(Number(listener.address.split(':')[1]))
+  t.teardown(() => listener.close())
+  await until(() => fleet.open().length === 1)
+  t.match(fleet.status(), [{ state: 'open', peer: nodeOf('buck').keys.id }])
+  await fleet.open()[0]!.ask('ping', {})
+  stop.abort()
+  await ran
+  t.match(fleet.status(), [{ state: 'closed' }])
+  await until(() => listener.status().links === 0)
+  t.match(listener.status(), { links: 0 })
+})
+
+test('over real sockets: a connection that goes silent is closed by its pings, and dialled again', async t => {
+  const at = { host: '127.0.0.1', port: 0 }
+  const serve = (link: Link) => link.serve(async () => ({ body: {} as never }))
+  const listener = await listenChannel(nodeOf('buck'), at, ['tailer'], serve, testWorld('far'))
+  t.teardown(() => listener.close())
+  let isSilent = false
+  const relay = await startRelay(listener.address, chunk => (isSilent ? [] : [chunk]))
+  t.teardown(() => relay.close())
+  const dialer = createDialer({ ...nodeOf('tailer'), handshakeMs: 200 }, testWorld('near'), 'buck')
+  const lost: Link[] = []
+  const hooks = { onLink: () => {}, onLost: (link: Link) => void lost.push(link) }
+  const fleet = new Fleet([relay.address], dialer, testWorld('fleet'), hooks, QUICK)
+  const stop = new AbortController()
+  const ran = fleet.run(stop.signal)
+  await until(() => fleet.open().length === 1)
+  isSilent = true
+  await until(() => lost.length === 1)
+  t.equal(lost.length, 1)
+  isSilent = false
+  await until(() => fleet.open().length === 1)
+  t.equal(fleet.open().length, 1)
+  stop.abort()
+  await ran
 })

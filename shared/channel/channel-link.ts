@@ -5,8 +5,8 @@
 //
 // Memory that one peer can take: what is unsent to it (UNSENT_BYTES_MAX, and one frame over it), and what is in hand for it
 // (IN_HAND_BYTES_MAX, and one frame over it). At these bounds asks wait, and the socket is not read: the peer waits too.
-// A link that does not read does not see answers either; both sides full of requests that wait for each other's answers
-// would end in time-outs, not in a standstill.
+// A link that is not read shows no answers either: should both sides stand at their bounds, waiting for each other to read,
+// the ping of the one that dialled gets no answer, and closes the link (shared/fleet.ts).
 import type { Socket } from 'node:net'
 import { type Link, LinkLostError, type Peer, RefusedError, type Reply, type Server } from '../link.ts'
 import { type Asks, FETCH_BYTES_MAX } from '../messages.ts'

@@ -328,6 +328,27 @@ test('a dial that is aborted rejects with the reason, before and during the hand
   await t.rejects(dialled, reason)
 })
 
+test('a name with several addresses, at none of which anybody listens, gives a reason', async t => {
+  const dialer = createDialer(nodeOf('tailer'), testWorld('near'), 'buck')
+  await t.rejects(dialer.dial('localhost:1'), {
+    name: 'LinkLostError',
+    message: /localhost:1 cannot be reached: .*ECONN/,
+  })
+})
+
+test('a body cannot reach into the prototype of what is made from it', async t => {
+  let got: Record<string, unknown> = {}
+  const { near } = await connectPair(t, {
+    serveFar: async (_type, body) => {
+      got = body as Record<string, unknown>
+      return { body: {} as never }
+    },
+  })
+  await near.ask('ping', JSON.parse('{"__proto__": {"isAdmin": true}, "plain": 1}'))
+  t.equal(got.isAdmin, undefined)
+  t.equal(got.plain, 1)
+})
+
 test('an address that is none is named', async t => {
   const dialer = createDialer(nodeOf('tailer'), testWorld('near'), 'buck')
   for (const address of ['', 'web1', 'web1:', 'web1:0', 'web1:70000', '::1:7700', 'a b:1']) {

@@ -78,6 +78,8 @@ function explained(error: unknown, where: string): Error {
   if (error instanceof InboxEndedError) {
     return new LinkLostError(`${where} ended the handshake: ${error.message}; its log may say why`, { cause: error })
   }
-  const text = error instanceof Error ? error.message : String(error)
+  // Of a name with several addresses Node makes an AggregateError, whose message is empty.
+  const { message, code } = error as NodeJS.ErrnoException
+  const text = message || code || 'no reason given'
   return new LinkLostError(`${where} cannot be reached: ${text}`, { cause: error })
 }
