@@ -26,8 +26,7 @@ export interface LiveSegment {
 /** What some commits come to, with the manifests of what they leave behind. */
 export interface Change {
   number: number
-  /** SHA-256 of the last commit's bytes. */
-  hash: string
+  hash: string | undefined
   added: { name: string; commit: number; manifest: SegmentManifest | undefined }[]
   removed: { name: string; wallMs: number }[]
   lowWater: Bucket
@@ -36,7 +35,8 @@ export interface Change {
 export class CatalogueState {
   /** Of the last commit read; 0: none. */
   number = 0
-  hash = ''
+  /** SHA-256 of that commit; undefined where it is damaged or missing. */
+  hash: string | undefined = ''
   lowWater: Bucket = 0
   readonly segments = new Map<string, LiveSegment>()
   readonly packets = new HeldPackets()
@@ -74,6 +74,12 @@ export class CatalogueState {
     this.number = change.number
     this.hash = change.hash
     this.lowWater = Math.max(this.lowWater, change.lowWater)
+  }
+
+  /** Commits up to this one are missing. */
+  skipTo(number: number): void {
+    this.number = number
+    this.hash = undefined
   }
 
   /** Segments added by commits after this one; undefined: too many to be remembered. */

@@ -177,7 +177,7 @@ export class Catalogue {
     const state = this.#state
     const commit: Commit = {
       number: state.number + 1,
-      previous: state.hash,
+      previous: state.hash ?? '',
       writer: this.#writer,
       wallMs: Math.floor(this.#world.clock.now()),
       added: drafts.map(({ name, manifestSha256 }) => ({ name, manifestSha256 })),
@@ -217,14 +217,15 @@ export class Catalogue {
     const state = (await this.#newestSnapshot()) ?? new CatalogueState()
     this.#commitsSinceSnapshot = 0
     this.#bytesSinceSnapshot = 0
-    const next = commitKey(state.number + 1)
-    if ((await this.#objects.get(next)) === undefined) {
-      // Nothing follows, or the one that follows is missing. Only later ones can tell, and a listing is dear: here only.
-      const keys = await this.#objects.list(commitBlock(state.number + 1))
-      const later = keys.find(key => key > next)
-      if (later && !keys.includes(next)) state.damages.push({ where: next, reason: `is missing, ${later} is there` })
+    // Where the log seems to end, a commit may be missing. Only later ones can tell, and a listing is dear: here only.
+    for (;;) {
+      await this.#follow(state)
+      const next = commitKey(state.number + 1)
+      const later = (await this.#objects.list(commitBlock(state.number + 1))).filter(key => key >= next)
+      if (later.length === 0 || later[0] === next) break
+      state.damages.push({ where: next, reason: `is missing, ${later[0]} is there` })
+      state.skipTo(numberOf(later[0]) - 1)
     }
-    await this.#follow(state)
     this.#state = state
   }
 
@@ -234,7 +235,7 @@ export class Catalogue {
     const damages: Damage[] = []
     let { number, lowWater } = state
     /** Undefined after a damaged commit: what follows it cannot be held against it. */
-    let hash: string | undefined = state.hash
+    let hash = state.hash
     for (let round = 0; ; round++) {
       for (;;) {
         const key = commitKey(number + 1)
@@ -265,7 +266,7 @@ export class Catalogue {
       if (isBehind && round < CATCH_UP_ROUNDS_MAX) continue
       state.apply({
         number,
-        hash: hash ?? '',
+        hash,
         added: [...added].map(([name, { commit }]) => ({ name, commit, manifest: manifests.get(name) })),
         removed: [...removed].map(([name, wallMs]) => ({ name, wallMs })),
         lowWater,
@@ -386,6 +387,10 @@ export function manifestKeyOf(name: string): string {
 
 function commitKey(number: number): string {
   return `catalogue/${digits(number)}.json`
+}
+
+function numberOf(key: string): number {
+  return Number(key.slice('catalogue/'.length, -'.json'.length))
 }
 
 /** Prefix of the thousand commits around this one. */

@@ -56,7 +56,10 @@ export class Tidying {
       await catalogue.refreshWhole()
       const old = [...catalogue.state.segments.values()].filter(isSmallOf(summary => summary.lastBucket < before))
       if (!old.some(({ summary }) => summary.span !== undefined)) return 0
-      const { packets, manifests } = await this.#contents(old)
+      const contents = await this.#contents(old)
+      // Somebody else merged or expired them meanwhile.
+      if (!contents) continue
+      const { packets, manifests } = contents
       const words = { manifests: [], gone: manifests.flatMap(manifest => manifest.words.gone) }
       const buckets = old.flatMap(({ summary }) => [summary.firstBucket, summary.lastBucket])
       const { drafts } = await writeBatch(
@@ -104,7 +107,9 @@ export class Tidying {
     const { catalogue, segments, world } = this.#parts
     // In order of their buckets, so that the offsets of a source come in order from group to group.
     const ordered = small.toSorted((a, b) => a.summary.firstBucket - b.summary.firstBucket || a.commit - b.commit)
-    const { packets, manifests } = await this.#contents(ordered)
+    const contents = await this.#contents(ordered)
+    if (!contents) return
+    const { packets, manifests } = contents
     const words = {
       manifests: manifests.flatMap(manifest => manifest.words.manifests),
       gone: manifests.flatMap(manifest => manifest.words.gone),
@@ -116,6 +121,7 @@ export class Tidying {
       drafts = (await writeBatch(catalogue, this.#parts, batch, piecesOf(ordered, segments, pass))).drafts
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) throw error
+      if (!(await this.#areLive(ordered))) return
       // As it is, its whole blocks are still served and the damage is still told by each search.
       world.log.warn('small segments are not merged: one is damaged', { where: error.where, reason: error.reason })
       return
@@ -128,24 +134,35 @@ export class Tidying {
   async #replace(old: Small[], drafts: Draft[], lowWater: Bucket): Promise<boolean> {
     const { catalogue, segments } = this.#parts
     const removed = old.map(({ name }) => name)
-    const fits = () => removed.every(name => catalogue.state.segments.has(name))
+    const fits = () => this.#areStillNamed(old)
     const isDone = await catalogue.commit({ added: drafts, removed, lowWater, fits })
     if (isDone) for (const name of removed) segments.forget(name)
     return isDone
   }
 
-  async #contents(old: Small[]): Promise<{ packets: HeldPackets; manifests: SegmentManifest[] }> {
+  /** Undefined: one of them is not live any more. */
+  async #contents(old: Small[]): Promise<{ packets: HeldPackets; manifests: SegmentManifest[] } | undefined> {
     const packets = new HeldPackets()
     const manifests: SegmentManifest[] = []
     for (const { name } of old) {
       const manifest = await this.#parts.catalogue.readManifest(name)
       if ('reason' in manifest) {
+        if (!(await this.#areLive(old))) return undefined
         throw new Error(`${manifest.where} ${manifest.reason}: nothing was removed. Put it back from a copy`)
       }
       packets.addRuns(manifest.packets)
       manifests.push(manifest)
     }
     return { packets, manifests }
+  }
+
+  async #areLive(segments: Small[]): Promise<boolean> {
+    await this.#parts.catalogue.refresh()
+    return this.#areStillNamed(segments)
+  }
+
+  #areStillNamed(segments: Small[]): boolean {
+    return segments.every(({ name }) => this.#parts.catalogue.state.segments.has(name))
   }
 
   /**
