@@ -18,6 +18,7 @@ interface Place {
 }
 
 export class FolderHolder implements PacketHolder {
+  readonly isLocal = true
   readonly #disk: Disk
   readonly #places = new Map<string, Place>()
   readonly #buckets = new Map<Bucket, PacketId[]>()

@@ -12,9 +12,12 @@ import { type Asks, type Bucket, type IdRun, type PacketId, SUM_BYTES, type Tail
 import { decodePackets, type Packet, type PacketHeader, packetKey } from '../shared/packet.ts'
 import type { Damage, EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
+import { Round } from './round.ts'
 
 /** What is needed of a place that holds packets. A Link to a buck is one; archie/folder-holder.ts another. */
 export interface PacketHolder {
+  /** A folder on this disk answers for sure: a search waits until all of it is known. Bucks may hang: it does not wait. */
+  readonly isLocal?: boolean
   ask<K extends 'changes' | 'inventory' | 'fetch'>(
     type: K,
     body: Asks[K]['ask'],
@@ -45,6 +48,9 @@ const INVENTORIES_PER_ROUND = 64
 const FOLLOW_MS = 1_000
 const RECHECK_MS = 1_000
 const ASK_TIMEOUT_MS = 5_000
+/** A buck that takes longer for one answer is named to whoever searches meanwhile. */
+const SLOW_MS = 1_000
+const MISSING = 'lines that only it holds and that are not indexed yet are missing'
 
 interface Entry {
   id: PacketId
@@ -63,6 +69,8 @@ interface Cursor {
   pending: Set<Bucket>
   /** Why the last round with it failed. */
   trouble?: string
+  /** Since when it has not answered, by the monotonic clock. */
+  askedAtMs?: number
 }
 
 export class FreshSource {
@@ -74,8 +82,8 @@ export class FreshSource {
   #cachedBytes = 0
   #recheckedAtMs = Number.NEGATIVE_INFINITY
   #hasDropped = false
-  #current: Promise<void> = Promise.resolve()
-  #next: Promise<void> | undefined
+  readonly #rounds = new Map<string, Round>()
+  readonly #recheck = new Round(() => this.#dropIndexed())
 
   constructor(members: () => NamedHolder[], index: Pick<EventStore, 'lacking'>, world: Pick<World, 'clock' | 'log'>) {
     this.#members = members
@@ -95,20 +103,20 @@ export class FreshSource {
     }
   }
 
-  /** One round with every holder: what they announced before the call is known then, or known to be missing (`gaps`). */
-  refresh(): Promise<void> {
-    // A round under way may have asked before the caller's line arrived: callers share the next one.
-    this.#next ??= this.#current
-      .catch(() => undefined) // told to those who waited for it
-      .then(() => {
-        this.#next = undefined
-        this.#current = this.#once()
-        return this.#current
-      })
-    return this.#next
+  /**
+   * One round with every holder, each on its own: what they announced before the call is known then, or known to be
+   * missing (`gaps`).
+   */
+  async refresh(): Promise<void> {
+    const rounds = this.#members().map(({ name }) => {
+      const round = this.#rounds.get(name) ?? new Round(() => this.#roundWith(name))
+      this.#rounds.set(name, round)
+      return round.run()
+    })
+    await Promise.all([...rounds, this.#recheck.run()])
   }
 
-  /** As `refresh`, but goes on after `ms`: a search must not wait for a buck that hangs. */
+  /** As `refresh`, but goes on after `ms`: a search must not wait for a buck that hangs. Local folders are read whole. */
   async refreshWithin(ms: number): Promise<void> {
     const enough = new AbortController()
     const tooLong = this.#world.clock.sleep(ms, enough.signal).catch(() => undefined) // aborted: the round was quicker
@@ -117,6 +125,8 @@ export class FreshSource {
     } finally {
       enough.abort()
     }
+    const locals = this.#members().filter(({ holder }) => holder?.isLocal)
+    while (locals.some(({ name }) => this.#hasMoreToAsk(name))) await this.refresh()
   }
 
   /** All whose header is known, in no order. */
@@ -131,10 +141,13 @@ export class FreshSource {
     const gaps: Damage[] = []
     for (const { name } of this.#members()) {
       const cursor = this.#cursors.get(name)
-      if (cursor?.trouble !== undefined) {
+      const waitingMs = this.#world.clock.monotonic() - (cursor?.askedAtMs ?? Number.POSITIVE_INFINITY)
+      if (cursor?.trouble === undefined && waitingMs >= SLOW_MS) {
+        gaps.push({ where: name, reason: `has not answered yet: ${MISSING}` })
+      } else if (cursor?.trouble !== undefined) {
         gaps.push({
           where: name,
-          reason: `${cursor.trouble}: lines that only it holds and that are not indexed yet are missing`,
+          reason: `${cursor.trouble}: ${MISSING}`,
         })
       } else if (cursor && cursor.pending.size > 0) {
         gaps.push({
@@ -180,10 +193,17 @@ export class FreshSource {
     throw new Error(entry.trouble ?? 'no buck that has it can be reached: try again')
   }
 
-  async #once(): Promise<void> {
-    await Promise.all(this.#members().map(member => this.#follow(member)))
-    await this.#recheck()
-    await Promise.all(this.#members().map(member => this.#fetchFrom(member)))
+  #hasMoreToAsk(name: string): boolean {
+    const cursor = this.#cursors.get(name)
+    return cursor === undefined || (cursor.pending.size > 0 && cursor.trouble === undefined)
+  }
+
+  async #roundWith(name: string): Promise<void> {
+    // Looked up now: the link may be another one than when the round was asked for.
+    const member = this.#members().find(other => other.name === name)
+    if (!member) return
+    await this.#follow(member)
+    await this.#fetchFrom(member)
     this.#forgetOldest()
     this.#evict()
   }
@@ -195,6 +215,7 @@ export class FreshSource {
       cursor.trouble = 'not reachable'
       return
     }
+    cursor.askedAtMs = this.#world.clock.monotonic()
     try {
       const ask = { logId: cursor.logId, after: cursor.number, waitMs: 0 }
       const { body } = await holder.ask('changes', ask, undefined, ASK_TIMEOUT_MS)
@@ -204,6 +225,7 @@ export class FreshSource {
       // The newest first: what somebody looks for in the fresh lines was just written.
       const newest = [...cursor.pending].sort((a, b) => b - a).slice(0, INVENTORIES_PER_ROUND)
       for (const bucket of newest) {
+        cursor.askedAtMs = this.#world.clock.monotonic()
         const { body: inventory } = await holder.ask('inventory', { bucket }, undefined, ASK_TIMEOUT_MS)
         for (const { tailer, runs } of inventory.tailers) await this.#register(name, bucket, tailer, runs)
         cursor.pending.delete(bucket)
@@ -212,6 +234,8 @@ export class FreshSource {
     } catch (error) {
       cursor.trouble = (error as Error).message
       this.#world.log.debug('buck not followed', { buck: name, error })
+    } finally {
+      cursor.askedAtMs = undefined
     }
   }
 
@@ -234,7 +258,7 @@ export class FreshSource {
     }
   }
 
-  async #recheck(): Promise<void> {
+  async #dropIndexed(): Promise<void> {
     const nowMs = this.#world.clock.monotonic()
     if (this.#entries.size === 0 || nowMs - this.#recheckedAtMs < RECHECK_MS) return
     this.#recheckedAtMs = nowMs

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { eventJson, timeText } from '../shared/event-json.ts'
 import type { FoundEvent } from '../shared/events.ts'
 import { HttpProblem } from '../shared/face/problem.ts'
+import { STEP_BYTES } from '../shared/manifest.ts'
 import type { EventStore, SearchRequest, SourceTotals } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { AnalysisCache, analyse, TOP_FIELDS, type TopField } from './analysis.ts'
@@ -266,6 +267,31 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     for (const totals of archive) add('archive', totals)
     return { sources: [...sources.values()] }
   })
+
+  app.get<{ Params: { source: string } }>(
+    '/api/v1/sources/:source/steps',
+    {
+      schema: {
+        summary: 'SHA-256 of each MiB of a source, as its tailer saw it and signed it',
+        params: { type: 'object', properties: { source: FILTER_SCHEMA.source } },
+      },
+    },
+    async request => {
+      const steps = new Map<number, string>()
+      for (const store of [parts.index, parts.archive]) {
+        for (const manifest of (await store.words()).manifests) {
+          for (const part of manifest.sources) {
+            if (part.source !== request.params.source) continue
+            for (const { step, sha256 } of part.steps) steps.set(step, Buffer.from(sha256).toString('hex'))
+          }
+        }
+      }
+      return {
+        stepBytes: STEP_BYTES,
+        steps: [...steps].map(([step, sha256]) => ({ step, sha256 })).sort((a, b) => a.step - b.step),
+      }
+    },
+  )
 
   app.get('/api/v1/ledger', { schema: { summary: 'What was read, held, indexed, archived; every hole by name' } }, () =>
     parts.ledger(),

@@ -91,7 +91,10 @@ export class Live {
       maxHttpBufferSize: INBOUND_BYTES_MAX,
       pingInterval: PING_MS,
       pingTimeout: PING_MS,
-      allowRequest: (request, decide) => decide(config.guard.objection(request.headers), true),
+      allowRequest: (request, decide) => {
+        const objection = config.guard.objection(request.headers)
+        decide(objection, objection === undefined)
+      },
     })
     this.#io.use((socket, next) => {
       const objection = this.#objection(socket.handshake.auth)

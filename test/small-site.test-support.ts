@@ -2,6 +2,7 @@
 // REST. What a tailer would send is written by the test itself.
 import { join } from 'node:path'
 import { type RunningArchie, startArchie } from '../archie/archie.ts'
+import type { NamedHolder } from '../archie/fresh-source.ts'
 import { Buck } from '../buck/buck.ts'
 import { type RunningBuckFace, startBuckFace } from '../buck/face.ts'
 import { LEVELS, type Level } from '../shared/events.ts'
@@ -38,22 +39,28 @@ export class SmallSite {
   readonly epoch = `1-${this.world.random.bytes(8).toString('hex')}`
   readonly tokenKey = this.world.random.bytes(32)
   readonly #folder: string
+  readonly #eventsPerSecondMax: number
   readonly #bucks: (Place | undefined)[] = []
   readonly #ports: number[] = []
   readonly #tailerLinks = new Map<number, Link>()
   readonly #archieLinks: Link[] = []
+  readonly #holderLinks: (Link | undefined)[] = []
   readonly #offsets = new Map<string, { source: string; offset: number }>()
   #sequence = 0
   #archie: RunningArchie | undefined
   index!: SegmentStore
   archive!: SegmentStore
 
-  private constructor(folder: string) {
+  private constructor(folder: string, eventsPerSecondMax: number) {
     this.#folder = folder
+    this.#eventsPerSecondMax = eventsPerSecondMax
   }
 
-  static async start(folder: string, { bucks = 3, archiePort = 0 } = {}): Promise<SmallSite> {
-    const site = new SmallSite(folder)
+  static async start(
+    folder: string,
+    { bucks = 3, archiePort = 0, eventsPerSecondMax = 5_000 } = {},
+  ): Promise<SmallSite> {
+    const site = new SmallSite(folder, eventsPerSecondMax)
     const open = (name: string) =>
       SegmentStore.open(new FolderStore(site.world.disk, join(folder, name)), { world: site.world, writer: 'test' })
     site.index = await open('index')
@@ -85,6 +92,11 @@ export class SmallSite {
     return `http://${this.#bucks[k]?.face.address}`
   }
 
+  /** The bucks as archie sees them, without links. */
+  holders(): NamedHolder[] {
+    return this.#ports.map((_, k) => ({ name: `buck${k}`, holder: this.#holderLinks[k] }))
+  }
+
   /** On the port it had before. */
   async startBuck(k: number): Promise<void> {
     const name = `buck${k}`
@@ -101,10 +113,18 @@ export class SmallSite {
       { world: this.world, id: String(k).padStart(32, '0') },
     )
     const face = await startBuckFace(
-      { host: '127.0.0.1', port: this.#ports[k] ?? 0, environment: 'test', buckName: name, tokenKey: this.tokenKey },
+      {
+        host: '127.0.0.1',
+        port: this.#ports[k] ?? 0,
+        environment: 'test',
+        buckName: name,
+        tokenKey: this.tokenKey,
+        eventsPerSecondMax: this.#eventsPerSecondMax,
+      },
       { buck, world: this.world },
     )
     this.#bucks[k] = { face, buck }
+    this.#holderLinks[k] = await this.#dialer('archie', mintNodeKeys(this.world.random)).dial(String(k))
     this.#ports[k] = Number(new URL(`http://${face.address}`).port)
   }
 
@@ -112,6 +132,7 @@ export class SmallSite {
     const place = this.#bucks[k]
     this.#bucks[k] = undefined
     this.#tailerLinks.delete(k)
+    this.#holderLinks[k] = undefined
     await place?.face.close()
     await place?.buck.close()
   }
