@@ -60,6 +60,7 @@ export class SimFleet {
           machine,
           {
             path: `/log/app${f}.log`,
+            isGlob: random.chance(0.4),
             rotation: random.pick(['none', 'rename', 'rename', 'copytruncate']),
             rotateBytes: random.integer(500, 6_000),
             rotateEveryMsLeast: random.integer(2_000, 20_000),
@@ -162,18 +163,18 @@ export class SimFleet {
 
   async #runTailer(process: SimProcess): Promise<void> {
     const { machine, world } = process
-    const files = this.workload.programs.filter(program => program.machine === machine)
+    const programs = this.workload.programs.filter(program => program.machine === machine)
     const tailer = await Tailer.open(
       {
         ...TAILER_DEFAULTS,
         folder: '/data/tailer',
         host: machine.name,
-        files: files.map(({ config }) => ({ path: config.path })),
+        files: programs.map(({ config }) => ({ path: config.isGlob ? `${config.path}*` : config.path })),
         bucks: this.#addresses,
         bucketSeconds: BUCKET_SECONDS,
         diskBytesMax: GIGABYTE,
-        pollMs: 250,
-        lookMs: 500,
+        pollMs: 400,
+        lookMs: 800,
         holdBackMs: 30_000,
       },
       {
@@ -183,6 +184,12 @@ export class SimFleet {
           this.network.dialer(process, { role: 'tailer', id: keys.id, signKey: keys.signing.publicKey }, 'buck'),
       },
     )
+    const watch = () => {
+      const read = new Set(tailer.status().sources.flatMap(source => (source.read > source.start ? [source.path] : [])))
+      for (const program of programs) program.isKnown ||= program.config.isGlob || read.has(program.config.path)
+      if (programs.some(program => !program.isKnown)) process.after(1000, watch)
+    }
+    process.after(1000, watch)
     await tailer.run(new AbortController().signal)
   }
 

@@ -36,6 +36,8 @@ export class Incarnation {
 
 export interface ProgramConfig {
   path: string
+  /** The tailer's settings name it and its generations by a glob. */
+  isGlob: boolean
   rotation: Rotation
   /** Rotated when over this size, looked at before each write. */
   rotateBytes: number
@@ -66,6 +68,8 @@ class Program {
   readonly machine: Machine
   readonly config: ProgramConfig
   isStopped = false
+  /** A tailer reads it. What was rotated before the first sight of an exact path is not ours to read, by design. */
+  isKnown = false
   readonly #workload: Workload
   readonly #random: SeededRandom
   readonly #lines: WrittenLine[] = []
@@ -160,7 +164,13 @@ class Program {
   #rotate(): void {
     const { disk, timeline } = this.machine
     const { path, rotation, rotateBytes } = this.config
-    if (rotation === 'none' || this.#copiedBytes !== undefined || (disk.find(path)?.size ?? 0) < rotateBytes) return
+    if (
+      rotation === 'none' ||
+      !this.isKnown ||
+      this.#copiedBytes !== undefined ||
+      (disk.find(path)?.size ?? 0) < rotateBytes
+    )
+      return
     if (timeline.nowMs - this.#rotatedAtMs < this.config.rotateEveryMsLeast) return
     this.#rotatedAtMs = timeline.nowMs
     for (let i = this.#generations; i > 0; i--)
