@@ -62,6 +62,7 @@ export interface ChannelLinkParts {
   greeted: Greeted
   address: string
   box: Secretbox
+  silentMs: number
   world: Pick<World, 'random' | 'log'>
 }
 
@@ -259,8 +260,17 @@ export class ChannelLink implements Link {
       this.#asked.delete(id)
       asked.cancel()
       asked.reject(new LinkLostError(`no answer to ${type} from ${this.address} within ${timeoutMs} ms`))
+      this.#endIfSilent()
     }, timeoutMs)
     return timer
+  }
+
+  #endIfSilent(): void {
+    const { line, silentMs, world, socket } = this.#parts
+    if (this.#ending !== undefined || performance.now() - line.inbox.lastReceivedMs < silentMs) return
+    world.log.warn('link closed: the peer is silent', { address: this.address, peer: this.peer.id, silentMs })
+    this.#end(`nothing came for ${silentMs} ms`)
+    socket.destroy()
   }
 
   #send(kind: FrameHeader['kind'], id: number, body: Buffer, payload?: Buffer, onSent?: () => void): void {

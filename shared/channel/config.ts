@@ -23,9 +23,16 @@ export interface ChannelConfig {
   secretbox?: Secretbox
   /** From the first packet of TCP to the end of the handshake. Default: HANDSHAKE_MS. */
   handshakeMs?: number
+  /** See SILENT_MS, the default. */
+  silentMs?: number
 }
 
 export const HANDSHAKE_MS = 5_000
+/**
+ * A link on which an ask timed out and from which nothing came for so long is closed: the other host is gone without a word,
+ * and TCP would send the same bytes again for a quarter of an hour. Whoever dialled pings every few seconds.
+ */
+export const SILENT_MS = 30_000
 /** TCP's own probe on an idle line. A host that is gone without a word is found by it even where nobody pings. */
 export const KEEP_ALIVE_MS = 10_000
 

@@ -4,7 +4,7 @@ import { type Dialer, type Link, LinkLostError, type Role } from '../link.ts'
 import type { World } from '../world.ts'
 import { parseAddress } from './address.ts'
 import { ChannelLink } from './channel-link.ts'
-import { type ChannelConfig, checkChannelConfig, HANDSHAKE_MS, KEEP_ALIVE_MS } from './config.ts'
+import { type ChannelConfig, checkChannelConfig, HANDSHAKE_MS, KEEP_ALIVE_MS, SILENT_MS } from './config.ts'
 import { BadFrameError } from './frame.ts'
 import { greetAsDialler } from './greet.ts'
 import { Inbox, InboxEndedError } from './inbox.ts'
@@ -45,7 +45,8 @@ async function dial(
     await connected(socket)
     const greeted = await greetAsDialler(line, config, expects, world)
     signal?.throwIfAborted()
-    const link = new ChannelLink({ socket, line, greeted, address, box: config.secretbox ?? secretbox, world })
+    const { secretbox: box = secretbox, silentMs = SILENT_MS } = config
+    const link = new ChannelLink({ socket, line, greeted, address, box, silentMs, world })
     // Whoever dialled calls `serve` in the turn in which it gets the link; reading begins after it.
     setImmediate(() => link.start())
     return link

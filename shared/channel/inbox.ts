@@ -15,6 +15,8 @@ export class Inbox {
   #wake: () => void = () => {}
   /** Bytes that came so far; grows while a large piece is on its way. */
   receivedBytes = 0
+  /** When the last of them came; of performance.now(). */
+  lastReceivedMs = performance.now()
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -37,6 +39,7 @@ export class Inbox {
         this.#chunks.push(chunk)
         this.#held += chunk.length
         this.receivedBytes += chunk.length
+        this.lastReceivedMs = performance.now()
       } else if (this.#ended) {
         throw this.#ended
       } else {

@@ -5,7 +5,7 @@ import type { Link, Listener, Role } from '../link.ts'
 import type { World } from '../world.ts'
 import { formatAddress } from './address.ts'
 import { ChannelLink } from './channel-link.ts'
-import { type ChannelConfig, checkChannelConfig, HANDSHAKE_MS, KEEP_ALIVE_MS } from './config.ts'
+import { type ChannelConfig, checkChannelConfig, HANDSHAKE_MS, KEEP_ALIVE_MS, SILENT_MS } from './config.ts'
 import { BadFrameError } from './frame.ts'
 import { greetAsListener } from './greet.ts'
 import { Inbox } from './inbox.ts'
@@ -73,8 +73,9 @@ export async function listenChannel(
     try {
       const greeted = await greetAsListener(line, config, accepts, world)
       if (gaveUp || socket.destroyed) return
-      const box = config.secretbox ?? secretbox
-      const link = new ChannelLink({ socket, line, greeted, address: formatAddress(host, port), box, world })
+      const { secretbox: box = secretbox, silentMs = SILENT_MS } = config
+      const address = formatAddress(host, port)
+      const link = new ChannelLink({ socket, line, greeted, address, box, silentMs, world })
       links.add(link)
       void link.closed.then(() => links.delete(link))
       setImmediate(() => link.start())

@@ -183,3 +183,25 @@ test('an ask that the peer has come to is given up in time, whatever else it ans
   await pings
   t.ok(error instanceof LinkLostError)
 })
+
+test('a link whose peer went silent is closed when an ask times out; one that still says something is not', async t => {
+  const at = { host: '127.0.0.1', port: 0 }
+  const links: Link[] = []
+  const onLink = (link: Link) => void links.push(link)
+  const listener = await listenChannel({ ...nodeOf('buck'), silentMs: 200 }, at, ['tailer'], onLink, testWorld('far'))
+  t.teardown(() => listener.close())
+  let isSilent = false
+  const relay = await startRelay(listener.address, chunk => (isSilent ? [] : [chunk]))
+  t.teardown(() => relay.close())
+  const near = await dialNear(t, relay.address)
+  near.serve(() => new Promise(() => {}))
+  const [far] = links as [Link]
+  const talk = setInterval(() => near.ask('ping', {}).catch(() => {}), 20) // refused, but heard
+  await t.rejects(far.ask('throttle', { seconds: 1 }, undefined, 400), LinkLostError)
+  await t.rejects(far.ask('throttle', { seconds: 1 }, undefined, 50), { message: /no answer to throttle/ })
+  isSilent = true
+  await t.rejects(far.ask('throttle', { seconds: 1 }, undefined, 400), { message: /no answer to throttle/ })
+  await far.closed
+  await t.rejects(far.ask('ping', {}), { message: /nothing came for 200 ms/ })
+  clearInterval(talk)
+})
