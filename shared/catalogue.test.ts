@@ -8,13 +8,13 @@ import { test } from 'tap'
 import { DamagedCatalogueError } from './catalogue.ts'
 import { FolderStore, InvalidKeyError } from './folder-store.ts'
 import { encodePacket, type Packet, packetEvents } from './packet.ts'
+import { BUCKET, seededRandom, TAILER, testManifest, testPacket, testSeed } from './packets.test-support.ts'
 import { parseQuery } from './query.ts'
 import { realDisk } from './real-disk.ts'
 import { realWorld } from './real-world.ts'
 import { SegmentStore, type SegmentStoreOptions } from './segment-store.ts'
 import { all, ids, picture, randomPackets, texts } from './stores.contract.ts'
 import type { Damage, ObjectStore } from './stores.ts'
-import { BUCKET, seededRandom, TAILER, testManifest, testPacket, testSeed } from './test-packets.ts'
 import type { Log, World } from './world.ts'
 
 const NO_WORDS = { manifests: [], gone: [] }
@@ -31,7 +31,7 @@ test('two processes that add the same packets, merge and remove at the same time
   const folder = t.testdir()
   const seed = testSeed('CATALOGUE_SEED')
   t.comment(`CATALOGUE_SEED=${seed}`)
-  const script = fileURLToPath(new URL('./test-adder.ts', import.meta.url))
+  const script = fileURLToPath(new URL('./adder.test-support.ts', import.meta.url))
   const run = async (writer: string, order: number) => {
     const child = spawn(process.execPath, [script, folder, writer, String(seed), String(order)], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,5 +1,5 @@
 // What keeps a store of segments small in number: merging, expiry, removal of what nothing names.
-import { type Catalogue, type Draft, segmentKey } from './catalogue.ts'
+import { type Catalogue, type Draft, manifestKeyOf, segmentKey } from './catalogue.ts'
 import type { LiveSegment } from './catalogue-state.ts'
 import { HeldPackets } from './held-packets.ts'
 import type { Bucket } from './messages.ts'
@@ -35,6 +35,7 @@ export class Tidying {
   readonly #parts: TidyingParts
   /** When this process first saw that a segment is retired, by the monotonic clock: wall clocks may have been wrong. */
   readonly #retiredSeenMs = new Map<string, number>()
+  #nextSweepMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: TidyingParts) {
     this.#parts = parts
@@ -46,7 +47,8 @@ export class Tidying {
       pass.signal?.throwIfAborted()
       await this.#merge(small, pass)
     }
-    await this.#removeUnnamed()
+    await this.#removeOrphans()
+    await this.#removeRetired()
   }
 
   /** One commit removes the segments and adds a manifest with the ids of their packets and the gone-words. */
@@ -165,45 +167,53 @@ export class Tidying {
     return segments.every(({ name }) => this.#parts.catalogue.state.segments.has(name))
   }
 
-  /**
-   * Objects that no commit names. Retired segments go after the grace time. Others were left by a writer that died, or
-   * belong to one that is about to name them: a commit declares them void first, so nobody can.
-   */
-  async #removeUnnamed(): Promise<void> {
+  /** Segments that were merged or expired, after the grace time. */
+  async #removeRetired(): Promise<void> {
     const { objects, catalogue, graceMs, world, isPinned } = this.#parts
-    const keys = new Map<string, { keys: string[]; wallMs: number }>()
+    const now = world.clock.now()
+    const seenMs = world.clock.monotonic()
+    for (const [name, retiredMs] of [...catalogue.state.retired]) {
+      const firstSeenMs = this.#retiredSeenMs.get(name) ?? seenMs
+      this.#retiredSeenMs.set(name, firstSeenMs)
+      const isDue = now - retiredMs >= graceMs || seenMs - firstSeenMs >= graceMs
+      if (!isDue || isPinned(name)) continue
+      for (const key of [segmentKey(name), manifestKeyOf(name)]) await objects.remove(key)
+      this.#forgetRetired(name)
+    }
+  }
+
+  /**
+   * Objects that no commit ever named were left by a writer that died, or belong to one that is about to name them: a
+   * commit declares them void first, so nobody can. They take a listing of everything to find: once per grace time.
+   */
+  async #removeOrphans(): Promise<void> {
+    const { objects, catalogue, graceMs, world } = this.#parts
+    const seenMs = world.clock.monotonic()
+    if (seenMs < this.#nextSweepMs) return
+    const listed = new Map<string, { keys: string[]; wallMs: number }>()
     for (const key of await objects.list('segments/')) {
       const [, name, wallMs] = NAME.exec(key) ?? []
       // Not a name of ours: whoever put it there knows why.
       if (name === undefined) continue
-      const object = keys.get(name) ?? { keys: [], wallMs: Number(wallMs) }
+      const object = listed.get(name) ?? { keys: [], wallMs: Number(wallMs) }
       object.keys.push(key)
-      keys.set(name, object)
+      listed.set(name, object)
     }
     await catalogue.refreshWhole()
-    const state = catalogue.state
+    const { segments, retired } = catalogue.state
+    // Another process removed them.
+    for (const name of [...retired.keys()]) if (!listed.has(name)) this.#forgetRetired(name)
     const now = world.clock.now()
-    const seenMs = world.clock.monotonic()
-    for (const name of [...state.retired.keys()]) if (!keys.has(name)) this.#forgetRetired(name)
-    const retired: string[] = []
-    const orphans: string[] = []
-    for (const [name, { wallMs }] of keys) {
-      if (state.segments.has(name) || catalogue.isDraft(name) || isPinned(name)) continue
-      const retiredMs = state.retired.get(name)
-      if (retiredMs === undefined) {
-        if (now - wallMs >= graceMs) orphans.push(name)
-        continue
-      }
-      const firstSeenMs = this.#retiredSeenMs.get(name) ?? seenMs
-      this.#retiredSeenMs.set(name, firstSeenMs)
-      if (now - retiredMs >= graceMs || seenMs - firstSeenMs >= graceMs) retired.push(name)
-    }
+    const orphans = [...listed.keys()].filter(name => {
+      const isOld = now - (listed.get(name)?.wallMs ?? now) >= graceMs
+      return isOld && !segments.has(name) && !retired.has(name) && !catalogue.isDraft(name)
+    })
     const fits = () => orphans.every(name => !catalogue.state.segments.has(name))
-    const isVoid = orphans.length > 0 && (await catalogue.commit({ void: orphans, fits }))
-    for (const name of [...retired, ...(isVoid ? orphans : [])]) {
-      for (const key of keys.get(name)?.keys ?? []) await objects.remove(key)
-      this.#forgetRetired(name)
+    if (orphans.length > 0 && (await catalogue.commit({ void: orphans, fits }))) {
+      world.log.info('orphaned segments removed', { segments: orphans.length })
+      for (const name of orphans) for (const key of listed.get(name)?.keys ?? []) await objects.remove(key)
     }
+    this.#nextSweepMs = seenMs + graceMs
   }
 
   #forgetRetired(name: string): void {

@@ -2,13 +2,22 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { eventAt, eventBytes, walkEvents } from './events.ts'
 import { Heap } from './heap.ts'
+import {
+  BUCKET,
+  EPOCH,
+  seededRandom,
+  sourceName,
+  TAILER,
+  type TestRun,
+  testEvents,
+  testSeed,
+} from './packets.test-support.ts'
 import { realDisk } from './real-disk.ts'
 import { encodeFooter, readDirectory, readSegmentBlock, type SegmentFile } from './segment.ts'
 import { catSegment, verifySegment } from './segment-file.ts'
 import { describeSegment, encodeSegmentManifest } from './segment-manifest.ts'
 import { SegmentWriter, type WrittenSegment } from './segment-writer.ts'
 import type { Damage } from './stores.ts'
-import { BUCKET, EPOCH, seededRandom, sourceName, TAILER, type TestRun, testEvents, testSeed } from './test-packets.ts'
 
 const origin = { tailer: TAILER, epoch: EPOCH, sequence: 3, bucket: BUCKET }
 

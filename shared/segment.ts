@@ -35,8 +35,6 @@ import type { Damage } from './stores.ts'
 
 export const BLOCK_HEAD_BYTES = 60
 export const FOOTER_BYTES = 28
-/** Positions are u32; the design's bound is half of that. */
-export const SEGMENT_BYTES_MAX = 2 ** 31
 /** Inflated. A run takes about 20 bytes, so a block of single-line packets stays far below. */
 const META_BYTES_MAX = 32 * 1024 * 1024
 const BODY_BYTES_MAX = 40 * 1024 * 1024

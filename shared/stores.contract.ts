@@ -3,9 +3,6 @@ import type { Test } from 'tap'
 import { compareFound, type FoundEvent } from './events.ts'
 import type { PacketId } from './messages.ts'
 import type { Packet } from './packet.ts'
-import { parseQuery } from './query.ts'
-import { RangeSet } from './ranges.ts'
-import type { EventStore, SearchRequest } from './stores.ts'
 import {
   BUCKET,
   EPOCH,
@@ -17,7 +14,10 @@ import {
   testManifest,
   testPacket,
   testSeed,
-} from './test-packets.ts'
+} from './packets.test-support.ts'
+import { parseQuery } from './query.ts'
+import { RangeSet } from './ranges.ts'
+import type { EventStore, SearchRequest } from './stores.ts'
 
 /** Opens a handle on one place; each call another handle, as other processes have. A new place for each call of it. */
 export type OpenPlace = (t: Test) => Promise<() => Promise<EventStore>>

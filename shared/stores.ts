@@ -74,9 +74,12 @@ export interface EventStore {
   totals(): Promise<SourceTotals[]>
   /** Manifests and gone-words kept, of all buckets. */
   words(): Promise<{ manifests: Manifest[]; gone: Gone[] }>
-  /** Packet ids held, per tailer and epoch: sequences. */
+  /** Packet ids held, or expired and not wanted again, per `tailer/epoch`: sequences. */
   sequences(): Promise<Map<string, RangeSet>>
-  /** Forgets all packets of buckets before this one (retention). Answers how many events went. */
+  /**
+   * Forgets packets of buckets before this one (retention); those that are stored together with younger ones may go with
+   * these, later. Their ids stay known. Answers how many events went.
+   */
   expire(before: Bucket): Promise<number>
   /** Merges small segments, removes what nothing names any more after a grace time. */
   tidy(pass?: StorePass): Promise<void>

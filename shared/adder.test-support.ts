@@ -2,10 +2,10 @@
 // Arguments: folder, writer, seed of the packets, seed of the order. Prints how many events it was the one to add.
 import { FolderStore } from './folder-store.ts'
 import type { Packet } from './packet.ts'
+import { seededRandom } from './packets.test-support.ts'
 import { realWorld } from './real-world.ts'
 import { SegmentStore } from './segment-store.ts'
 import { randomPackets } from './stores.contract.ts'
-import { seededRandom } from './test-packets.ts'
 
 const [folder, writer, packetSeed, orderSeed] = process.argv.slice(2)
 const log = { debug() {}, info() {}, warn() {}, error() {} }
