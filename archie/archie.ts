@@ -13,7 +13,7 @@ import { type Dialer, RefusedError } from '../shared/link.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { FreshSource } from './fresh-source.ts'
-import { gatherLedger } from './ledger.ts'
+import { HOLE_AFTER_MS, LedgerReader } from './ledger.ts'
 import { addPages } from './pages.ts'
 import { addApi } from './routes.ts'
 import { environmentStatus } from './status.ts'
@@ -33,6 +33,8 @@ export interface ArchieConfig {
   allowedHosts?: string[]
   /** Shared by archie and bucks of the environment: signs the tokens of live pages. */
   tokenKey?: Buffer
+  /** The ledger calls it a hole what only a tailer had that is silent for so long; 24 h if absent. */
+  holeAfterMs?: number
 }
 
 export interface ArchieParts {
@@ -67,15 +69,13 @@ export async function startArchie(config: ArchieConfig, parts: ArchieParts): Pro
       },
     },
   )
-  const fresh = new FreshSource(
-    () =>
-      bucks.map(({ channel }) => ({
-        name: `buck ${channel}`,
-        holder: fleet.open().find(link => link.address === channel),
-      })),
-    index,
-    world,
-  )
+  const members = () =>
+    bucks.map(({ channel }) => ({
+      name: `buck ${channel}`,
+      holder: fleet.open().find(link => link.address === channel),
+    }))
+  const fresh = new FreshSource(members, index, world)
+  const ledger = new LedgerReader(members, { index, archive }, { holeAfterMs: config.holeAfterMs ?? HOLE_AFTER_MS })
 
   const app = Fastify({ logger: false, forceCloseConnections: true, routerOptions: { maxParamLength: 300 } })
   const guard = new HostGuard(config.host, config.allowedHosts)
@@ -136,7 +136,7 @@ export async function startArchie(config: ArchieConfig, parts: ArchieParts): Pro
       fresh,
       world,
       status,
-      ledger: () => gatherLedger({ fleet, fresh, index, archive, clock }),
+      ledger: () => ledger.read(),
       bucks: () => ({
         environment: config.environment,
         bucks: bucks.map(({ url }, number) => ({ name: `buck ${number}`, url })),

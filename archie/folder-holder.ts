@@ -1,15 +1,32 @@
-// The packets in bucket files below a folder (of a buck or a tailer that is not running), answering as a buck would. For
-// `bucktail search --data`. Every file is scanned once, when opened; damage is passed over and told.
-import { readEntry, scanBucketFile } from '../shared/bucket-file.ts'
+// Packets and signed words in bucket files below a folder (of a buck or a tailer that is not running), answering as a buck
+// would. For `bucktail search --data` and `ledger --data`. Every file is scanned once, when opened; damage is passed over
+// and told.
+import { unpack } from 'msgpackr'
+import { type Entry, readEntry, scanBucketFile } from '../shared/bucket-file.ts'
 import type { Reply } from '../shared/link.ts'
-import { type Asks, type Bucket, FETCH_BYTES_MAX, type IdRun, type PacketId } from '../shared/messages.ts'
+import { type Gone, isGoneGenuine, isManifestGenuine, type Manifest } from '../shared/manifest.ts'
+import {
+  type Asks,
+  type Bucket,
+  FETCH_BYTES_MAX,
+  type IdRun,
+  type PacketId,
+  type SourceRecord,
+} from '../shared/messages.ts'
 import { decodePacketHeader, packetKey } from '../shared/packet.ts'
 import type { Damage } from '../shared/stores.ts'
 import type { Disk } from '../shared/world.ts'
 import type { PacketHolder } from './fresh-source.ts'
+import type { LedgerHolder } from './ledger.ts'
 
 /** A data folder is four levels deep; a loop of links is not. */
 const DEPTH_MAX = 8
+
+interface InBucket {
+  ids: PacketId[]
+  manifests: Manifest[]
+  gone: Gone[]
+}
 
 interface Place {
   id: PacketId
@@ -17,11 +34,12 @@ interface Place {
   position: number
 }
 
-export class FolderHolder implements PacketHolder {
+export class FolderHolder implements PacketHolder, LedgerHolder {
   readonly isLocal = true
   readonly #disk: Disk
   readonly #places = new Map<string, Place>()
-  readonly #buckets = new Map<Bucket, PacketId[]>()
+  readonly #buckets = new Map<Bucket, InBucket>()
+  readonly #records = new Map<string, SourceRecord>()
 
   private constructor(disk: Disk) {
     this.#disk = disk
@@ -37,24 +55,25 @@ export class FolderHolder implements PacketHolder {
     return this.#places.size
   }
 
-  async ask<K extends 'changes' | 'inventory' | 'fetch'>(
+  async ask<K extends 'changes' | 'inventory' | 'fetch' | 'contacts'>(
     type: K,
     body: Asks[K]['ask'],
   ): Promise<Reply<Asks[K]['answer']>> {
-    const answer = await this.#answer(type, body as Asks['changes' | 'inventory' | 'fetch']['ask'])
+    const answer = await this.#answer(type, body)
     return answer as Reply<Asks[K]['answer']>
   }
 
-  async #answer(type: 'changes' | 'inventory' | 'fetch', body: unknown): Promise<Reply<unknown>> {
+  async #answer(type: 'changes' | 'inventory' | 'fetch' | 'contacts', body: unknown): Promise<Reply<unknown>> {
     if (type === 'changes') {
       const { logId } = body as Asks['changes']['ask']
       return { body: { logId: 'folder', number: 1, buckets: logId === 'folder' ? [] : [...this.#buckets.keys()] } }
     }
     if (type === 'inventory') {
       const { bucket } = body as Asks['inventory']['ask']
-      const tailers = (this.#buckets.get(bucket) ?? []).map(id => ({ tailer: id.tailer, runs: [runOf(id)] }))
-      return { body: { tailers, manifests: [], gone: [] } }
+      const { ids, manifests, gone } = this.#inBucket(bucket)
+      return { body: { tailers: ids.map(id => ({ tailer: id.tailer, runs: [runOf(id)] })), manifests, gone } }
     }
+    if (type === 'contacts') return { body: { tailers: [], sources: [...this.#records.values()] } }
     const payloads: Buffer[] = []
     let bytes = 0
     for (const id of (body as Asks['fetch']['ask']).ids) {
@@ -92,19 +111,41 @@ export class FolderHolder implements PacketHolder {
         if (entry.position > 0 || !entry.torn) onDamage({ where: `${path} at ${entry.position}`, reason: entry.reason })
         continue
       }
-      if (entry.kind !== 'packet') continue
       try {
-        const { id, bucket } = decodePacketHeader(entry.payload)
-        const key = packetKey(id)
-        if (this.#places.has(key)) continue
-        this.#places.set(key, { id, path, position: entry.position })
-        const ids = this.#buckets.get(bucket)
-        if (ids) ids.push(id)
-        else this.#buckets.set(bucket, [id])
+        this.#take(entry, path)
       } catch (error) {
         onDamage({ where: `${path} at ${entry.position}`, reason: (error as Error).message })
       }
     }
+  }
+
+  #take({ kind, payload, position }: Entry, path: string): void {
+    if (kind === 'packet') {
+      const { id, bucket } = decodePacketHeader(payload)
+      const key = packetKey(id)
+      if (this.#places.has(key)) return
+      this.#places.set(key, { id, path, position })
+      this.#inBucket(bucket).ids.push(id)
+    } else if (kind === 'manifest') {
+      const manifest = unpack(payload) as Manifest
+      if (!isManifestGenuine(manifest)) throw new Error('the signature of a manifest is wrong')
+      this.#inBucket(manifest.bucket).manifests.push(manifest)
+    } else if (kind === 'gone') {
+      const gone = unpack(payload) as Gone
+      if (!isGoneGenuine(gone)) throw new Error('the signature of a gone-word is wrong')
+      // Its bucket is not known; the ledger counts it by its sequence.
+      this.#inBucket(0).gone.push(gone)
+    } else if (kind === 'source') {
+      const record = unpack(payload) as SourceRecord
+      const known = this.#records.get(record.source)
+      if (!known || known.to < record.to) this.#records.set(record.source, record)
+    }
+  }
+
+  #inBucket(bucket: Bucket): InBucket {
+    const known = this.#buckets.get(bucket) ?? { ids: [], manifests: [], gone: [] }
+    this.#buckets.set(bucket, known)
+    return known
   }
 }
 

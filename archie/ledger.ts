@@ -1,3 +1,120 @@
-export async function gatherLedger(_parts: unknown): Promise<unknown> {
-  return {}
+// Gathers what the ledger is computed from: bucks, index, archive. Inventories are kept between two readings, and only
+// those of buckets that grew are asked for again.
+import { computeLedger, type Ledger } from '../shared/ledger.ts'
+import type { Reply } from '../shared/link.ts'
+import type { Asks, Bucket, SourceRecord, TailerContact } from '../shared/messages.ts'
+import type { EventStore } from '../shared/stores.ts'
+
+/** What is needed of a buck. A Link is one; archie/folder-holder.ts another. */
+export interface LedgerHolder {
+  ask<K extends 'changes' | 'inventory' | 'contacts'>(
+    type: K,
+    body: Asks[K]['ask'],
+    payload?: Buffer,
+    timeoutMs?: number,
+  ): Promise<Reply<Asks[K]['answer']>>
+}
+
+export interface LedgerSettings {
+  /** A tailer not heard of for so long will not send again. */
+  holeAfterMs: number
+}
+
+const ASK_TIMEOUT_MS = 10_000
+export const HOLE_AFTER_MS = 24 * 60 * 60 * 1000
+
+interface Known {
+  logId: string
+  number: number
+  inventories: Map<Bucket, Asks['inventory']['answer']>
+}
+
+interface Told {
+  contacts: TailerContact[]
+  records: SourceRecord[]
+}
+
+export class LedgerReader {
+  readonly #members: () => { name: string; holder: LedgerHolder | undefined }[]
+  readonly #stores: { index: EventStore; archive: EventStore }
+  readonly #settings: LedgerSettings
+  readonly #known = new Map<string, Known>()
+  #reading: Promise<Ledger> | undefined
+
+  constructor(
+    members: () => { name: string; holder: LedgerHolder | undefined }[],
+    stores: { index: EventStore; archive: EventStore },
+    settings: Partial<LedgerSettings> = {},
+  ) {
+    this.#members = members
+    this.#stores = stores
+    this.#settings = { holeAfterMs: HOLE_AFTER_MS, ...settings }
+  }
+
+  /** Whoever asks while it is read shares the answer: it costs a question per bucket that grew. */
+  read(): Promise<Ledger> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #read(): Promise<Ledger> {
+    const told: Told = { contacts: [], records: [] }
+    const unreachable: string[] = []
+    // Before the stores: what moves from a buck into a store meanwhile is then in both, not in none.
+    await Promise.all(
+      this.#members().map(async ({ name, holder }) => {
+        try {
+          if (!holder) throw new Error('not reachable')
+          await this.#ask(name, holder, told)
+        } catch (error) {
+          unreachable.push(`${name}: ${(error as Error).message}`)
+        }
+      }),
+    )
+    const [index, archive, indexWords, archiveWords] = await Promise.all([
+      figures(this.#stores.index),
+      figures(this.#stores.archive),
+      this.#stores.index.words(),
+      this.#stores.archive.words(),
+    ])
+    const manifests = [...indexWords.manifests, ...archiveWords.manifests]
+    const gone = [...indexWords.gone, ...archiveWords.gone]
+    const inventories = []
+    // An unreachable buck's former inventories count too: what it held then it most likely still holds.
+    for (const [buck, { inventories: own }] of this.#known) {
+      for (const [bucket, inventory] of own) {
+        inventories.push({ buck, bucket, tailers: inventory.tailers })
+        manifests.push(...inventory.manifests)
+        gone.push(...inventory.gone)
+      }
+    }
+    return computeLedger({ ...told, manifests, gone, inventories, index, archive, ...this.#settings, unreachable })
+  }
+
+  async #ask(name: string, holder: LedgerHolder, told: Told): Promise<void> {
+    const { body } = await holder.ask('contacts', {}, undefined, ASK_TIMEOUT_MS)
+    told.contacts.push(...body.tailers)
+    told.records.push(...body.sources)
+
+    const known = this.#known.get(name) ?? { logId: '', number: 0, inventories: new Map() }
+    const cursor = { logId: known.logId, after: known.number, waitMs: 0 }
+    const { body: changes } = await holder.ask('changes', cursor, undefined, ASK_TIMEOUT_MS)
+    // A new log: the buck restarted, and may have lost what it had not synced.
+    if (changes.logId !== known.logId) known.inventories.clear()
+    for (const bucket of changes.buckets) {
+      const { body: inventory } = await holder.ask('inventory', { bucket }, undefined, ASK_TIMEOUT_MS)
+      known.inventories.set(bucket, inventory)
+    }
+    // Only now: if it broke off above, all of these are asked for again.
+    known.logId = changes.logId
+    known.number = changes.number
+    this.#known.set(name, known)
+  }
+}
+
+async function figures(store: EventStore) {
+  const [totals, sequences] = await Promise.all([store.totals(), store.sequences()])
+  return { totals, sequences }
 }

@@ -1,4 +1,5 @@
 // The status page: processes, stores, and the ledger with its holes.
+import type { Ledger, LedgerState } from '../shared/ledger.ts'
 import { ApiError, getJson } from './api.ts'
 import { byId, bytesText, count, durationText, el } from './dom.ts'
 import { showProblem } from './filter-bar.ts'
@@ -56,7 +57,7 @@ void refresh()
 
 async function refresh(): Promise<void> {
   try {
-    const [status, ledger] = await Promise.all([getJson<Status>('/api/v1/status'), getJson<unknown>('/api/v1/ledger')])
+    const [status, ledger] = await Promise.all([getJson<Status>('/api/v1/status'), getJson<Ledger>('/api/v1/ledger')])
     showStatus(status)
     showLedger(ledger)
     showProblem()
@@ -138,8 +139,80 @@ function showStatus({ environment, bucks, tailers, stores, notIndexedYet, gaps }
     byId('stores-table').append(el('p', { class: 'damage', text: `${where}: ${reason}` }))
 }
 
-function showLedger(ledger: unknown): void {
-  byId('ledger-table').replaceChildren(el('pre', { text: JSON.stringify(ledger, null, 2) }))
+const STATES: Record<LedgerState, 'good' | 'warn' | 'error'> = {
+  complete: 'good',
+  expired: 'good',
+  released: 'good',
+  accepted: 'good',
+  waiting: 'warn',
+  hole: 'error',
+}
+
+function showLedger({
+  rows,
+  holes,
+  openHoles,
+  buckets,
+  completeBuckets,
+  behindBytes,
+  alarms,
+  unreachable,
+}: Ledger): void {
+  const waiting = rows.filter(({ state }) => state === 'waiting').length
+  const verdict = byId('ledger-verdict')
+  verdict.className = `verdict ${openHoles > 0 ? 'error' : waiting > 0 || unreachable.length > 0 ? 'warn' : 'good'}`
+  verdict.textContent =
+    openHoles > 0
+      ? `${count(openHoles)} open ${openHoles === 1 ? 'hole' : 'holes'}: lines are missing, named below`
+      : waiting > 0
+        ? `No holes. ${count(waiting)} ${waiting === 1 ? 'file is' : 'files are'} on the way${behindBytes > 0 ? `, ${bytesText(behindBytes)} behind` : ''}`
+        : 'All that was read is accounted for: no line missing'
+  const words = [
+    ...alarms.map(text => el('p', { class: 'damage', text })),
+    ...unreachable.map(text => el('p', { class: 'damage', text: `not asked: ${text}` })),
+  ]
+  byId('holes').replaceChildren(...words)
+  if (holes.length > 0) byId('holes').append(holesTable(holes))
+  table(
+    'ledger-table',
+    ['Host', 'File', 'State', '#Read', '#Held twice', '#Indexed', '#Archived', '#Lines', 'Notes'],
+    rows.map(row => [
+      row.host,
+      { text: row.path, kind: 'wide' },
+      dotted(STATES[row.state], row.state),
+      ...[row.read, row.heldTwice, row.indexed, row.archived, row.lines].map(number),
+      { text: row.note ?? '', kind: 'wide' },
+    ]),
+    'No file was read yet.',
+    i => (rows[i].state === 'hole' ? 'hole' : ''),
+  )
+  byId('ledger-table').append(
+    el('p', {
+      class: 'quiet',
+      text: `Figures are bytes of the file. Buckets: ${count(completeBuckets)} complete, ${count(buckets.length)} not.`,
+    }),
+  )
+}
+
+function holesTable(holes: Ledger['holes']): HTMLElement {
+  const place = el('div', {})
+  fill(
+    place,
+    ['Host', 'File', 'From', 'To', 'State', 'Reason'],
+    holes.map(hole => [
+      hole.host,
+      { text: hole.path || '–', kind: 'wide' },
+      hole.from === undefined ? '–' : count(hole.from),
+      hole.to === undefined ? 'not known' : count(hole.to),
+      hole.state,
+      {
+        text: hole.decision ? `${hole.reason} (${hole.decision.who}: ${hole.decision.why})` : hole.reason,
+        kind: 'wide',
+      },
+    ]),
+    i => (holes[i].state === 'open' ? 'hole' : ''),
+  )
+  return place
 }
 
 function dotted(tone: 'good' | 'warn' | 'error', text: string): Node {
@@ -150,18 +223,13 @@ function number(value: number | undefined): Cell {
   return { text: value === undefined ? '–' : count(value), kind: 'number' }
 }
 
+function table(id: string, titles: string[], rows: Cell[][], empty: string, rowClass?: (i: number) => string): void {
+  if (rows.length === 0) byId(id).replaceChildren(el('p', { class: 'quiet', text: empty }))
+  else fill(byId(id), titles, rows, rowClass)
+}
+
 /** A title that begins with # is a column of numbers. */
-function table(
-  id: string,
-  titles: string[],
-  rows: Cell[][],
-  empty: string,
-  rowClass: (i: number) => string = () => '',
-): void {
-  if (rows.length === 0) {
-    byId(id).replaceChildren(el('p', { class: 'quiet', text: empty }))
-    return
-  }
+function fill(place: HTMLElement, titles: string[], rows: Cell[][], rowClass: (i: number) => string = () => ''): void {
   const head = titles.map(title =>
     el('th', { class: title.startsWith('#') ? 'number' : '', text: title.replace('#', '') }),
   )
@@ -176,5 +244,5 @@ function table(
       ),
     ),
   )
-  byId(id).replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ...head)), el('tbody', {}, ...body)))
+  place.replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ...head)), el('tbody', {}, ...body)))
 }
