@@ -1,36 +1,32 @@
 // One log of numbered commits says which segments make up a store. A segment exists only when a commit names it.
 //
-//   catalogue/000000000001.json     each written create-only, by whoever comes first, and never changed or removed
-//     {"format":"bucktail catalogue commit","version":1,"number":…,"previous":"<SHA-256 of the file before>",
-//      "writer":…,"wallMs":…,                                         for information, and the age of what is removed
-//      "added":[{"name":…,"manifestSha256":…}],"removed":[names],     segments
-//      "void":[names],                                                objects of writers that died: no later commit adds them
-//      "lowWater":bucket                                              packets of earlier buckets are known, not kept
-//     ,"sha256":…}
-//   snapshots/000000000064.bin      "BTCS", version u32 big-endian, SHA-256 of the rest, zstd of msgpack: the state after
-//                                   that commit. A cache: without it, or if it is damaged, the log is read from its start
-//   segments/<name>.seg, .json      shared/segment, shared/segment-manifest
-//
 // - All changes of a store are in one order: who loses the race for a number reads the winner's commit, looks whether
 //   its own change still fits, and tries the next number. That is why nothing is ever added twice (docs/decisions/0001).
 // - Removing commits carry everything they remove over into what they add (ids, words, events): a reader of the log needs
 //   the manifests of those segments only that are live in the end.
 // - A damaged commit or manifest: what is held is not known, so nothing is added or removed until it is whole again.
-import { createHash } from 'node:crypto'
+// Formats: shared/catalogue-commit, shared/catalogue-snapshot.
+
+import {
+  type Commit,
+  commitBlock,
+  commitKey,
+  decodeCommit,
+  encodeCommit,
+  manifestKeyOf,
+  numberOf,
+  segmentKey,
+} from './catalogue-commit.ts'
+import { newestSnapshot, writeSnapshot } from './catalogue-snapshot.ts'
 import { CatalogueState } from './catalogue-state.ts'
 import type { Bucket } from './messages.ts'
-import { CorruptDocumentError, decodeSealed, encodeSealed, sha256Hex } from './sealed-json.ts'
+import { CorruptDocumentError, sha256Hex } from './sealed-json.ts'
 import { decodeSegmentManifest, encodeSegmentManifest, type SegmentManifest } from './segment-manifest.ts'
 import type { Damage, ObjectStore } from './stores.ts'
 import type { World } from './world.ts'
 
-const FORMAT = 'bucktail catalogue commit'
-const VERSION = 1
-const SNAPSHOT_HEAD = Buffer.from('BTCS\0\0\0\x01', 'latin1')
-const SHA256_BYTES = 32
 /** Each race lost means that another writer went on; so many in a row mean that something is wrong. */
 const RACES_MAX = 1000
-const SNAPSHOTS_KEPT = 2
 /** A reader that finds a manifest gone reads on in the log so often: it was tidied away under its eyes. */
 const CATCH_UP_ROUNDS_MAX = 100
 /** Manifests read at the same time. */
@@ -55,17 +51,6 @@ export interface Draft {
   name: string
   manifest: SegmentManifest
   manifestSha256: string
-}
-
-interface Commit {
-  number: number
-  previous: string
-  writer: string
-  wallMs: number
-  added: { name: string; manifestSha256: string }[]
-  removed: string[]
-  void: string[]
-  lowWater: Bucket
 }
 
 export interface Proposal {
@@ -185,7 +170,7 @@ export class Catalogue {
       void: proposal.void ?? [],
       lowWater: Math.max(state.lowWater, proposal.lowWater ?? 0),
     }
-    const bytes = encodeSealed(FORMAT, VERSION, { ...commit })
+    const bytes = encodeCommit(commit)
     if (!(await this.#objects.create(commitKey(commit.number), bytes))) return false
     state.apply({
       number: commit.number,
@@ -214,7 +199,9 @@ export class Catalogue {
   }
 
   async #reload(): Promise<void> {
-    const state = (await this.#newestSnapshot()) ?? new CatalogueState()
+    const snapshot = await newestSnapshot(this.#objects, this.#world.log)
+    const state = snapshot?.state ?? new CatalogueState()
+    this.#snapshotBytes = snapshot?.bytes ?? 0
     this.#commitsSinceSnapshot = 0
     this.#bytesSinceSnapshot = 0
     // Where the log seems to end, a commit may be missing. Only later ones can tell, and a listing is dear: here only.
@@ -315,37 +302,14 @@ export class Catalogue {
   async #snapshotWhenDue(): Promise<void> {
     if (this.#commitsSinceSnapshot < this.#snapshotCommits || this.#bytesSinceSnapshot < this.#snapshotBytes) return
     try {
-      const content = this.#state.encode()
-      await this.#objects.put(
-        snapshotKey(this.#state.number),
-        Buffer.concat([SNAPSHOT_HEAD, createHash('sha256').update(content).digest(), content]),
-      )
+      this.#snapshotBytes = await writeSnapshot(this.#objects, this.#state)
       this.#commitsSinceSnapshot = 0
       this.#bytesSinceSnapshot = 0
-      this.#snapshotBytes = content.length
-      const keys = await this.#objects.list('snapshots/')
-      for (const key of keys.slice(0, -SNAPSHOTS_KEPT)) await this.#objects.remove(key)
     } catch (error) {
       // Only the next start is slower. The commit it follows has succeeded.
       this.#commitsSinceSnapshot = 0
       this.#world.log.warn('snapshot of the catalogue was not written', { number: this.#state.number, error })
     }
-  }
-
-  async #newestSnapshot(): Promise<CatalogueState | undefined> {
-    for (const key of (await this.#objects.list('snapshots/')).reverse()) {
-      const bytes = await this.#objects.get(key)
-      if (!bytes) continue
-      const contentAt = SNAPSHOT_HEAD.length + SHA256_BYTES
-      const content = bytes.subarray(contentAt)
-      const sha256 = createHash('sha256').update(content).digest()
-      if (Buffer.concat([SNAPSHOT_HEAD, sha256]).equals(bytes.subarray(0, contentAt))) {
-        this.#snapshotBytes = content.length
-        return CatalogueState.decode(content)
-      }
-      this.#world.log.warn('snapshot of the catalogue is damaged or of another version, and not used', { key })
-    }
-    return undefined
   }
 
   #nameFor(manifest: SegmentManifest): string {
@@ -374,46 +338,5 @@ export class NameTakenError extends Error {
   override readonly name = 'NameTakenError'
   constructor(name: string) {
     super(`segments/${name} is there already; try again`)
-  }
-}
-
-export function segmentKey(name: string): string {
-  return `segments/${name}.seg`
-}
-
-export function manifestKeyOf(name: string): string {
-  return `segments/${name}.json`
-}
-
-function commitKey(number: number): string {
-  return `catalogue/${digits(number)}.json`
-}
-
-function numberOf(key: string): number {
-  return Number(key.slice('catalogue/'.length, -'.json'.length))
-}
-
-/** Prefix of the thousand commits around this one. */
-function commitBlock(number: number): string {
-  return `catalogue/${digits(number).slice(0, -3)}`
-}
-
-function snapshotKey(number: number): string {
-  return `snapshots/${digits(number)}.bin`
-}
-
-function digits(number: number): string {
-  return String(number).padStart(12, '0')
-}
-
-function decodeCommit(bytes: Buffer, number: number, previous: string | undefined): Commit | string {
-  try {
-    const commit = decodeSealed(bytes, FORMAT, VERSION) as unknown as Commit
-    if (commit.number !== number) return `is commit ${commit.number}`
-    if (previous !== undefined && commit.previous !== previous) return 'does not follow the commit before it'
-    return commit
-  } catch (error) {
-    if (error instanceof CorruptDocumentError) return error.message
-    throw error
   }
 }

@@ -1,7 +1,7 @@
 // What of a search can be asked of a segment, then of a block, then of an event: the cheaper question first.
 import { pathMatcher } from './event-filter.ts'
 import { LEVELS } from './events.ts'
-import type { SegmentBlock, SegmentEvents, SegmentRun } from './segment.ts'
+import type { SegmentBlock, SegmentEvents, SegmentRun } from './segment-block.ts'
 import type { SegmentSummary } from './segment-manifest.ts'
 import type { SearchRequest } from './stores.ts'
 

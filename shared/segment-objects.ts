@@ -1,13 +1,7 @@
 // Segments as objects of a store, read by ranges. Directories that were read lately are kept.
-import { segmentKey } from './catalogue.ts'
-import {
-  CorruptSegmentError,
-  readDirectory,
-  readSegmentBlock,
-  type SegmentBlock,
-  type SegmentEvents,
-  type SegmentFile,
-} from './segment.ts'
+import { segmentKey } from './catalogue-commit.ts'
+import { CorruptSegmentError, readDirectory, readSegmentBlock, type SegmentFile } from './segment.ts'
+import type { SegmentBlock, SegmentEvents } from './segment-block.ts'
 import type { Damage, ObjectStore } from './stores.ts'
 import { WeightedCache } from './weighted-cache.ts'
 

@@ -1,5 +1,6 @@
 // What keeps a store of segments small in number: merging, expiry, removal of what nothing names.
-import { type Catalogue, type Draft, manifestKeyOf, segmentKey } from './catalogue.ts'
+import type { Catalogue, Draft } from './catalogue.ts'
+import { manifestKeyOf, segmentKey } from './catalogue-commit.ts'
 import type { LiveSegment } from './catalogue-state.ts'
 import { HeldPackets } from './held-packets.ts'
 import type { Bucket } from './messages.ts'

@@ -4,14 +4,14 @@ import { createHash } from 'node:crypto'
 import type { Events, Origin, Run } from './events.ts'
 import { RangeSet } from './ranges.ts'
 import { sha256Hex } from './sealed-json.ts'
+import { encodeFooter } from './segment.ts'
 import {
-  encodeFooter,
   encodeSegmentBlock,
   runLabel,
   type SegmentBlock,
   type SegmentEvents,
   type SegmentRun,
-} from './segment.ts'
+} from './segment-block.ts'
 
 /** Names are u16 in a block; it is cut a little before they run out. */
 const NAMES_MAX = 60_000
