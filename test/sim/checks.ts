@@ -65,12 +65,17 @@ export function brokenPromises(name: string, found: Found, workload: Workload): 
   const changed: string[] = []
   for (const [source, { host, path, pieces }] of found.sources) {
     const where = `${host} ${path} ${source}`
+    // A power cut may take the end of the journal and of the log, and then other bytes come to the same offsets. Unless a
+    // buck that has the first ones is heard at the opening, both are kept (docs/design.md, Porter).
+    const mayDiffer = workload.powerless.has(host)
     for (let i = 1; i < pieces.length; i++) {
       const [before, here] = [pieces[i - 1], pieces[i]]
       if (here.from > before.to) gaps.push(`${where}: nothing from ${before.to} to ${here.from}`)
-      if (here.from < before.to) twice.push(`${where}: ${here.from} to ${before.to}`)
+      if (here.from < before.to && !mayDiffer) twice.push(`${where}: ${here.from} to ${before.to}`)
     }
-    if (!isOfOneFile(pieces, workload)) changed.push(where)
+    if (!isOfOneFile(pieces, workload) && !(mayDiffer && pieces.every(piece => isOfOneFile([piece], workload)))) {
+      changed.push(where)
+    }
   }
   return [
     ...told(`${name}: line missing`, missing),

@@ -18,9 +18,11 @@ export interface WrittenLine {
 
 /** All bytes that one file had from its creation to its end; after a power cut a second one with what was left. */
 export class Incarnation {
+  readonly host: string
   #parts: Buffer[]
 
-  constructor(bytes?: Buffer) {
+  constructor(host: string, bytes?: Buffer) {
+    this.host = host
     this.#parts = bytes ? [bytes] : []
   }
 
@@ -52,6 +54,8 @@ export class Workload {
   readonly lines = new Map<string, WrittenLine>()
   readonly incarnations: Incarnation[] = []
   readonly programs: Program[] = []
+  /** Names of hosts that lost power while they wrote. */
+  readonly powerless = new Set<string>()
 
   start(machine: Machine, config: ProgramConfig, random: SeededRandom): Program {
     const program = new Program(this, machine, config, random)
@@ -92,19 +96,20 @@ class Program {
   /** What the disk has after a power cut is the truth from now on; what is gone is excused. */
   afterPowerCut(): void {
     const { disk } = this.machine
+    this.#workload.powerless.add(this.machine.name)
     this.#copiedBytes = undefined
     const left = this.#files().map(path => disk.bytes(disk.file(path)))
     const whole = new Set(left.flatMap(bytes => bytes.toString('latin1').split(/(?<=\n)/)))
     for (const line of this.#lines) {
       if (!whole.has(line.text)) line.excuse ??= 'lost from the file by a power cut'
     }
-    for (const bytes of left) this.#workload.incarnations.push(new Incarnation(bytes))
+    for (const bytes of left) this.#workload.incarnations.push(new Incarnation(this.machine.name, bytes))
     const active = disk.find(this.config.path)
     if (!active) {
       this.#incarnation = undefined
       return
     }
-    this.#incarnation = new Incarnation(disk.bytes(active))
+    this.#incarnation = new Incarnation(this.machine.name, disk.bytes(active))
     this.#workload.incarnations.push(this.#incarnation)
     // A program that finds a torn line ends it, so that its own lines stay whole.
     if (active.size > 0 && active.content[active.size - 1] !== 0x0a) this.#append(Buffer.from('\n'))
@@ -146,7 +151,7 @@ class Program {
     const { disk } = this.machine
     const inode = disk.find(this.config.path) ?? disk.create(this.config.path)
     if (!this.#incarnation) {
-      this.#incarnation = new Incarnation()
+      this.#incarnation = new Incarnation(this.machine.name)
       this.#workload.incarnations.push(this.#incarnation)
     }
     const before = inode.size
