@@ -1,0 +1,155 @@
+// The holes of a ledger: what nobody has and nobody will bring, by name and range.
+
+import type { Hole } from './ledger.ts'
+import { type Books, coveredBy, endOf, NONE, type Source } from './ledger-books.ts'
+import type { Epoch, TailerId } from './messages.ts'
+import { RangeSet } from './ranges.ts'
+
+/** Enters what was given up into the sources of `books`. Alarms are what tailers want a human to look at. */
+export function findHoles(books: Books): { holes: Hole[]; alarms: string[] } {
+  const finder = new HoleFinder(books)
+  const alarms = finder.enterGivenUp()
+  finder.enterLostSequences()
+  finder.enterSilentTails()
+  finder.decide()
+  return { holes: finder.holes, alarms }
+}
+
+class HoleFinder {
+  readonly #books: Books
+  readonly holes: Hole[] = []
+
+  constructor(books: Books) {
+    this.#books = books
+  }
+
+  /** What tailers say they did not read. Answers the alarms. */
+  enterGivenUp(): string[] {
+    const alarms: string[] = []
+    const seen = new Set<string>()
+    for (const { tailer, gaveUp } of this.#books.manifests) {
+      for (const { source: name, host, path, from, to, reason, kind } of gaveUp) {
+        const mark = [name, from, to, reason, kind].join('\n')
+        if (seen.has(mark)) continue // a former process's word is repeated by its heir
+        seen.add(mark)
+        if (kind === 'alarm') {
+          alarms.push(`${host} ${path} at ${from}: ${reason}`)
+          continue
+        }
+        const source = this.#books.sources.get(name)
+        const covered = source ? coveredBy(source) : NONE
+        const left: [number, number | undefined][] =
+          to === undefined ? [[from, undefined]] : covered.gaps(from, to).map(([low, high]) => [low, high])
+        for (const [low, high] of left) {
+          source?.givenUp.add(low, high ?? Math.max(low, source.size ?? 0))
+          const state = kind === 'excluded' ? 'released' : 'open'
+          const range = { from: low, ...(high !== undefined && { to: high }) }
+          this.holes.push({ host, path, source: name, tailer, ...range, reason, state })
+        }
+      }
+    }
+    return alarms
+  }
+
+  /** Sequences that nobody has and nobody will send: their bytes, where nothing else covers them, are holes. */
+  enterLostSequences(): void {
+    for (const [key, last] of this.#books.lastKnown()) {
+      const [tailer, epoch] = key.split('/')
+      const missing = new RangeSet([[1, last + 1]])
+        .without(this.#books.storedOf(key))
+        .without(this.#books.held.get(key) ?? NONE)
+      const gone = missing.common(this.#books.gone.get(key) ?? NONE)
+      const lost = this.#books.isLost(tailer) ? missing : gone
+      if (lost.size === 0) continue
+      const isGone = lost.without(gone).size === 0
+      const reason = isGone
+        ? 'the tailer has these packets no more'
+        : `packets that only the tailer had: ${this.#books.silence(tailer)}`
+      const named = this.#rangesOf(tailer, epoch, lost)
+      for (const { source, ranges } of named.sources) {
+        for (const [from, to] of ranges) {
+          source.givenUp.add(from, to)
+          const { host, path } = source
+          const sequences = [...lost].map(([low, high]): [number, number] => [low, high])
+          this.holes.push({
+            host,
+            path,
+            source: source.source,
+            tailer,
+            from,
+            to,
+            epoch,
+            sequences,
+            reason,
+            state: 'open',
+          })
+        }
+      }
+      if (named.unnamed.size === 0 || this.#isJoinedUp(tailer)) continue
+      const sequences = [...named.unnamed].map(([low, high]): [number, number] => [low, high])
+      const host = this.#books.hostOf.get(tailer) ?? ''
+      const unknown = `${reason}; no manifest names their files and ranges`
+      this.holes.push({ host, path: '', tailer, epoch, sequences, reason: unknown, state: 'open' })
+    }
+  }
+
+  /** Uncovered ranges of the manifests that name `lost`, and the sequences that no manifest names. */
+  #rangesOf(
+    tailer: TailerId,
+    epoch: Epoch,
+    lost: RangeSet,
+  ): { sources: { source: Source; ranges: RangeSet }[]; unnamed: RangeSet } {
+    let unnamed = lost
+    const perSource = new Map<Source, RangeSet>()
+    for (const manifest of this.#books.manifests) {
+      if (manifest.tailer !== tailer || manifest.epoch !== epoch || manifest.last === 0) continue
+      if (!lost.overlaps(manifest.first, manifest.last + 1)) continue
+      unnamed = unnamed.without(new RangeSet([[manifest.first, manifest.last + 1]]))
+      for (const part of manifest.sources) {
+        const source = this.#books.source(part)
+        const ranges = perSource.get(source) ?? new RangeSet()
+        for (const [from, to] of coveredBy(source).gaps(part.from, part.to)) ranges.add(from, to)
+        perSource.set(source, ranges)
+      }
+    }
+    const sources = [...perSource].map(([source, ranges]) => ({ source, ranges: ranges.without(source.givenUp) }))
+    return { sources, unnamed }
+  }
+
+  /** Every source of the tailer is covered from its start to what was last read: nothing of it can be missing. */
+  #isJoinedUp(tailer: TailerId): boolean {
+    const own = [...this.#books.sources.values()].filter(source => source.tailer === tailer)
+    return own.length > 0 && own.every(source => coveredBy(source).covers(source.start, endOf(source)))
+  }
+
+  /** A host that is silent for too long: what it is known to have had and nobody has. */
+  enterSilentTails(): void {
+    for (const source of this.#books.sources.values()) {
+      if (source.tailer === undefined || !this.#books.isLost(source.tailer)) continue
+      const missing = new RangeSet([[source.start, Math.max(endOf(source), source.size ?? 0)]])
+        .without(coveredBy(source))
+        .without(source.givenUp)
+      for (const [from, to] of missing) {
+        const { host, path, source: name, tailer } = source
+        const reason = `not delivered: ${this.#books.silence(source.tailer)}`
+        source.givenUp.add(from, to)
+        this.holes.push({ host, path, source: name, tailer, from, to, reason, state: 'open' })
+      }
+    }
+  }
+
+  decide(): void {
+    for (const hole of this.holes) {
+      if (hole.state !== 'open') continue
+      const decision = this.#books.inputs.decisions?.find(
+        ({ kind, host, path, source }) =>
+          host === hole.host &&
+          (kind === 'retire' ||
+            ((path === undefined || path === hole.path) && (source === undefined || source === hole.source))),
+      )
+      if (!decision) continue
+      hole.state = 'accepted'
+      hole.decision = { who: decision.who, atMs: decision.atMs, why: decision.why }
+    }
+  }
+}

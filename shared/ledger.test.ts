@@ -1,0 +1,313 @@
+import { test } from 'tap'
+import { computeLedger, type LedgerInputs } from './ledger.ts'
+import { renderLedger } from './ledger-text.ts'
+import type { GivenUp, Gone, Manifest } from './manifest.ts'
+import type { IdRun, TailerContact } from './messages.ts'
+import { type Range, RangeSet } from './ranges.ts'
+import type { SourceTotals } from './stores.ts'
+
+const TAILER = 'a'.repeat(32)
+const EPOCH = '1-00000000000000ff'
+const KEY = `${TAILER}/${EPOCH}`
+const SOURCE = 'c0ffee00c0ffee00c0ff'
+const PATH = '/var/log/app.log'
+const HOUR = 3_600_000
+
+/** Nothing anywhere. */
+function inputs(more: Partial<LedgerInputs> = {}): LedgerInputs {
+  const empty = { totals: [], sequences: new Map() }
+  return {
+    contacts: [],
+    records: [],
+    manifests: [],
+    gone: [],
+    inventories: [],
+    index: empty,
+    archive: empty,
+    holeAfterMs: 24 * HOUR,
+    ...more,
+  }
+}
+
+function manifest(
+  bucket: number,
+  first: number,
+  last: number,
+  from: number,
+  to: number,
+  gaveUp: GivenUp[] = [],
+): Manifest {
+  const part = { source: SOURCE, host: 'web1', path: PATH, start: 0, from, to, events: 1, lines: 1, steps: [] }
+  return {
+    tailer: TAILER,
+    epoch: EPOCH,
+    bucket,
+    bucketSeconds: 10,
+    host: 'web1',
+    first,
+    last,
+    sources: to > from ? [part] : [],
+    gaveUp,
+    farewell: false,
+    previous: Buffer.alloc(32),
+    boxKey: Buffer.alloc(32),
+    signKey: Buffer.alloc(32),
+    signature: Buffer.from(`${bucket} ${first} ${last} ${gaveUp.length}`),
+  }
+}
+
+function gone(sequence: number): Gone {
+  const key = Buffer.alloc(32)
+  return { tailer: TAILER, epoch: EPOCH, sequence, boxKey: key, signKey: key, signature: Buffer.alloc(64) }
+}
+
+/** What a store holds. */
+function holds(ranges: Range[], sequences: Range[]): LedgerInputs['index'] {
+  const set = new RangeSet(ranges)
+  const totals: SourceTotals = {
+    source: SOURCE,
+    host: 'web1',
+    path: PATH,
+    app: '',
+    start: 0,
+    ranges: set,
+    events: 3,
+    lines: 3,
+    bytes: set.total,
+  }
+  return { totals: ranges.length > 0 ? [totals] : [], sequences: new Map([[KEY, new RangeSet(sequences)]]) }
+}
+
+function contact(more: Partial<TailerContact> & { size?: number; read?: number; underReplicated?: number } = {}) {
+  const { size = 300, read = 300, underReplicated = 0, ...rest } = more
+  return {
+    tailer: TAILER,
+    machine: 'm',
+    connected: true,
+    silentMs: 1000,
+    report: {
+      host: 'web1',
+      epoch: EPOCH,
+      bucketSeconds: 10,
+      sources: [{ source: SOURCE, path: PATH, start: 0, size, read }],
+      underReplicatedPackets: underReplicated,
+      underReplicatedBytes: underReplicated * 100,
+    },
+    ...rest,
+  }
+}
+
+const run = (first: number, count: number): IdRun => ({ epoch: EPOCH, first, sums: Buffer.alloc(8 * count) })
+const listing = (buck: string, bucket: number, ...runs: IdRun[]) => ({
+  buck,
+  bucket,
+  tailers: [{ tailer: TAILER, runs }],
+})
+const away = { connected: false, silentMs: 25 * HOUR }
+
+test('read = packed = held twice = indexed = archived: complete', t => {
+  const all = holds([[0, 300]], [[1, 4]])
+  const ledger = computeLedger(
+    inputs({ contacts: [contact()], manifests: [manifest(10, 1, 3, 0, 300)], index: all, archive: all }),
+  )
+  t.match(ledger.rows, [
+    {
+      host: 'web1',
+      path: PATH,
+      size: 300,
+      read: 300,
+      packed: 300,
+      heldTwice: 300,
+      indexed: 300,
+      archived: 300,
+      lines: 3,
+    },
+  ])
+  t.equal(ledger.rows[0].state, 'complete')
+  t.match(ledger, {
+    openHoles: 0,
+    behindBytes: 0,
+    buckets: [],
+    completeBuckets: 1,
+    totals: { read: 300, archived: 300 },
+  })
+  t.same(JSON.parse(JSON.stringify(ledger)), ledger, 'crosses a wire as JSON')
+  t.end()
+})
+
+test('what is on its way is waiting, with the tailer and its last contact; never a hole', t => {
+  const ledger = computeLedger(
+    inputs({
+      contacts: [contact({ size: 500, underReplicated: 1, connected: false, silentMs: 5000 })],
+      manifests: [manifest(10, 1, 3, 0, 300)],
+      inventories: [listing('b0', 10, run(1, 2)), listing('b1', 10, run(1, 1))],
+      index: holds([[0, 100]], [[1, 2]]),
+    }),
+  )
+  t.match(ledger.rows, [
+    { size: 500, read: 300, packed: 300, heldTwice: 0, indexed: 100, archived: 0, state: 'waiting' },
+  ])
+  t.match(ledger.buckets, [{ missing: 1, state: 'waiting', note: /tailer aaaaaaaa on web1 \(last contact 5 s ago\)/ }])
+  t.match(ledger, { openHoles: 0, behindBytes: 300 })
+  t.end()
+})
+
+test('held twice: listed by two bucks, or archived; a tailer’s claim does not outweigh the lists', t => {
+  const at = (lists: LedgerInputs['inventories']) =>
+    computeLedger(inputs({ contacts: [contact()], manifests: [manifest(10, 1, 3, 0, 300)], inventories: lists }))
+      .rows[0].heldTwice
+  t.equal(at([listing('b0', 10, run(1, 3)), listing('b1', 10, run(1, 1)), listing('b2', 10, run(2, 2))]), 300)
+  t.equal(at([listing('b0', 10, run(1, 3)), listing('b1', 10, run(1, 1))]), 0)
+  const young = computeLedger(inputs({ contacts: [contact()], records: [] })).rows[0]
+  t.equal(young.heldTwice, 300, 'no manifest yet: the tailer counted two acks for each')
+  t.end()
+})
+
+test('a gone sequence is a hole for the bytes that nothing else covers', t => {
+  const of = (ranges: Range[]) =>
+    computeLedger(
+      inputs({
+        contacts: [contact()],
+        manifests: [manifest(10, 1, 3, 0, 300)],
+        gone: [gone(2)],
+        index: holds(ranges, [
+          [1, 2],
+          [3, 4],
+        ]),
+      }),
+    )
+  const ledger = of([
+    [0, 100],
+    [200, 300],
+  ])
+  t.match(ledger.holes, [{ host: 'web1', path: PATH, from: 100, to: 200, sequences: [[2, 3]], state: 'open' }])
+  t.match(ledger, { openHoles: 1, rows: [{ state: 'hole' }], buckets: [{ state: 'hole', missing: 1 }] })
+  t.equal(of([[0, 300]]).openHoles, 0, 'cut again under another sequence')
+  t.same(of([[0, 300]]).buckets, [])
+  t.end()
+})
+
+test('gone, and no manifest ever named it: a hole without a range, unless every source joins up', t => {
+  const of = (ranges: Range[]) =>
+    computeLedger(
+      inputs({
+        contacts: [contact()],
+        gone: [gone(2)],
+        index: holds(ranges, [
+          [1, 2],
+          [3, 4],
+        ]),
+      }),
+    )
+  t.match(
+    of([
+      [0, 100],
+      [200, 300],
+    ]).holes,
+    [{ host: 'web1', path: '', sequences: [[2, 3]], reason: /no manifest names/ }],
+  )
+  t.equal(of([[0, 300]]).holes.length, 0)
+  t.end()
+})
+
+test('a host that is silent for a day: what it had and nobody has is a hole, down to its last known size', t => {
+  const ledger = computeLedger(
+    inputs({
+      contacts: [contact({ size: 900, read: 300, ...away })],
+      manifests: [manifest(10, 1, 3, 0, 300)],
+      index: holds([[0, 200]], [[1, 3]]),
+    }),
+  )
+  t.match(ledger.holes, [
+    { from: 200, to: 300, sequences: [[3, 4]], reason: /last contact 25 h ago/ },
+    { from: 300, to: 900, reason: /not delivered: last contact 25 h ago/ },
+  ])
+  t.equal(ledger.openHoles, 2)
+  t.end()
+})
+
+test('what a tailer gave up is a hole, what policy left out is released, an alarm is none', t => {
+  const gaveUp = (kind: GivenUp['kind'], from: number, to?: number): GivenUp => {
+    return { source: SOURCE, host: 'web1', path: PATH, from, ...(to !== undefined && { to }), reason: `${kind}!`, kind }
+  }
+  const of = (...given: GivenUp[]) =>
+    computeLedger(
+      inputs({
+        contacts: [contact()],
+        manifests: [
+          manifest(10, 1, 2, 100, 300, given),
+          { ...manifest(10, 1, 2, 100, 300, given), signature: Buffer.from('2') },
+        ],
+        index: holds([[100, 300]], [[1, 3]]),
+      }),
+    )
+  const released = of(gaveUp('excluded', 0, 100))
+  t.match(released, { openHoles: 0, rows: [{ state: 'released' }], holes: [{ from: 0, to: 100, state: 'released' }] })
+  const truncated = of(gaveUp('hole', 0, 100))
+  t.match(truncated, { openHoles: 1, rows: [{ state: 'hole', note: 'hole!' }] })
+  t.equal(truncated.holes.length, 1, 'said twice, counted once')
+  const vanished = of(gaveUp('excluded', 0, 100), gaveUp('hole', 300))
+  t.equal(vanished.holes.find(hole => hole.state === 'open')?.to, undefined, 'the end is not known')
+  const alarm = of(gaveUp('excluded', 0, 100), gaveUp('alarm', 100))
+  t.match(alarm, { openHoles: 0, alarms: [/web1 .*alarm!/] })
+  t.equal(of(gaveUp('hole', 100, 200), gaveUp('excluded', 0, 100)).openHoles, 0, 'given up by one, read by another')
+  t.end()
+})
+
+test('accepted and retired holes are not open, and say who and why', t => {
+  const given = { contacts: [contact({ size: 900, ...away })], index: holds([[0, 300]], [[1, 4]]) }
+  const word = { who: 'ann', atMs: 1_700_000_000_000, why: 'the disk is gone' }
+  t.equal(computeLedger(inputs(given)).openHoles, 1)
+  const accepted = computeLedger(
+    inputs({ ...given, decisions: [{ kind: 'accept', host: 'web1', path: PATH, ...word }] }),
+  )
+  t.match(accepted, { openHoles: 0, holes: [{ state: 'accepted', decision: word }], rows: [{ state: 'accepted' }] })
+  const other = computeLedger(inputs({ ...given, decisions: [{ kind: 'accept', host: 'web2', ...word }] }))
+  t.equal(other.openHoles, 1)
+  const retired = computeLedger(
+    inputs({ ...given, contacts: [contact({ size: 900 })], decisions: [{ kind: 'retire', host: 'web1', ...word }] }),
+  )
+  t.match(retired, { openHoles: 0, holes: [{ state: 'accepted' }] })
+  t.end()
+})
+
+test('archived and gone from the index by age is expired; archived and missing in the index before that is waiting', t => {
+  const of = (expiredBefore: number) =>
+    computeLedger(
+      inputs({
+        contacts: [contact()],
+        manifests: [manifest(10, 1, 3, 0, 300)],
+        archive: holds([[0, 300]], [[1, 4]]),
+        expiredBefore,
+      }),
+    ).rows[0]
+  t.equal(of(20).state, 'expired')
+  t.match(of(10), { state: 'waiting', note: /not in the index/ })
+  t.end()
+})
+
+test('the table is aligned, complete, and harmless on a terminal', t => {
+  const text = renderLedger(
+    computeLedger(
+      inputs({
+        contacts: [contact({ size: 900, ...away }), { ...contact(), tailer: 'b'.repeat(32), report: undefined }],
+        manifests: [manifest(10, 1, 3, 0, 300)],
+        index: holds([[0, 300]], [[1, 4]]),
+        inventories: [listing('b0', 20, run(4, 1))],
+        unreachable: ['b2:7720'],
+      }),
+    ),
+  )
+  t.match(text, /host +file +source +size +read/)
+  t.match(text, /web1 +\/var\/log\/app\.log +c0ffee00 +900 +300 +300/)
+  t.match(text, /1 open hole$/m)
+  t.match(
+    text,
+    /open +web1 {2}\/var\/log\/app\.log {2}source c0ffee00 {2}offsets 300 to 900 \(600 bytes\): not delivered/,
+  )
+  t.match(text, /not reachable: b2:7720/)
+  const sly = computeLedger(inputs({ index: holds([[0, 300]], [[1, 4]]) }))
+  sly.rows[0].path = '/var/log/\x1b[2Jx\n'
+  t.notMatch(renderLedger(sly), /\x1b/)
+  t.end()
+})
