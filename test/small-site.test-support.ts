@@ -24,8 +24,9 @@ export interface TestLine {
   app?: string
   path?: string
   level?: Level
-  /** Milliseconds since 1970; now if absent. */
+  /** Milliseconds since 1970; now if absent. A nanosecond is added per line of the packet, unless `isInstant`. */
   timeMs?: number
+  isInstant?: boolean
 }
 
 interface Place {
@@ -164,7 +165,10 @@ export class SmallSite {
         bytes: Buffer.concat(bytes),
         ends,
         lines: new Uint16Array(lines.length).fill(1),
-        times: BigInt64Array.from(lines, ({ timeMs = Date.now() }, i) => BigInt(timeMs) * 1_000_000n + BigInt(i)),
+        times: BigInt64Array.from(
+          lines,
+          ({ timeMs = Date.now(), isInstant }, i) => BigInt(timeMs) * 1_000_000n + (isInstant ? 0n : BigInt(i)),
+        ),
         levels: Uint8Array.from(lines, ({ level = 'info' }) => LEVELS.indexOf(level)),
         flags: new Uint8Array(lines.length),
         hosts: new Uint16Array(lines.length),
