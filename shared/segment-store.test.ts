@@ -1,20 +1,15 @@
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { FolderStore } from './folder-store.ts'
-import { realWorld } from './real-world.ts'
-import { SegmentStore, type SegmentStoreOptions } from './segment-store.ts'
+import { openStore, world } from './objects.test-support.ts'
+import type { SegmentStoreOptions } from './segment-store.ts'
 import { testEventStore } from './stores.contract.ts'
-import type { Log } from './world.ts'
-
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} }
-const world = realWorld({ log: quiet })
 
 test('the embedded store', t => {
   t.jobs = 1
-  const place = (options: Partial<SegmentStoreOptions>) => async (t: import('tap').Test) => {
+  const place = (options: Partial<SegmentStoreOptions>) => async (t: Test) => {
     const folder = t.testdir()
     let number = 0
-    return () =>
-      SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: `test${number++}`, ...options })
+    return () => openStore(new FolderStore(world.disk, folder), { writer: `test${number++}`, ...options })
   }
   t.test('with its defaults', t => {
     testEventStore(t, place({}))
