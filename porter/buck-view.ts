@@ -16,11 +16,15 @@ export interface Growth {
   archived: number
   /** Monotonic time of the first announcement. */
   heardMs: number
+  /** Of the first announcement that is not in the index. */
+  waitingMs: number
   /** Not before this monotonic time, after a failure. */
   retryMs: number
   failures: number
   /** Packets in the last inventory. */
   packets: number
+  /** Its inventory was read once at least. */
+  isRead: boolean
 }
 
 const RETRY_BASE_MS = 2_000
@@ -50,6 +54,7 @@ export class BuckView {
     for (const bucket of answer.buckets) {
       const growth = this.buckets.get(bucket)
       if (growth) {
+        if (growth.indexed === growth.version) growth.waitingMs = nowMs
         growth.version++
         growth.retryMs = 0
         growth.failures = 0
@@ -59,9 +64,11 @@ export class BuckView {
           indexed: 0,
           archived: 0,
           heardMs: nowMs,
+          waitingMs: nowMs,
           retryMs: 0,
           failures: 0,
           packets: 0,
+          isRead: false,
         })
       }
     }

@@ -161,7 +161,10 @@ export class Carry {
       view.forget()
       return false
     }
-    if (growth) growth.packets = ids.length
+    if (growth) {
+      growth.packets = ids.length
+      growth.isRead = true
+    }
     for (const id of ids) view.hold(epochKey(id), id.sequence, 1)
     return true
   }
@@ -225,8 +228,8 @@ export class Carry {
         this.spoiled.delete(packetKey(packet.header.id))
         batch.push(packet)
         bytes += packet.header.rawBytes + packet.bytes.length
+        if (bytes >= batchBytes) await flush()
       }
-      if (bytes >= batchBytes) await flush()
       // Both stores refuse: fetching on would be for nothing.
       if ((index.hasFailed || index.lacking.size === 0) && (archive.hasFailed || archive.lacking.size === 0)) break
     }

@@ -313,3 +313,62 @@ test('what left the index by age is not put into it again; a clock that nobody c
   t.equal(index.text(), 'young\n')
   t.equal(archive.text(), 'old\nyoung\n')
 })
+
+test('one id with two contents is two packets: both are indexed and archived', async t => {
+  const fleet = await SmallFleet.start(t, 2)
+  const tailer = new TestTailer(fleet)
+  await tailer.send(tailer.pack(now(), 'before the machine was put back\n', 1), 'buck0')
+  await tailer.send(tailer.pack(now(), 'after\n', 1), 'buck1')
+  const { index, archive } = start(fleet)
+  await until('both', () => index.packets.size === 2 && archive.packets.size === 2)
+  t.equal(archive.text(), 'before the machine was put back\nafter\n')
+})
+
+test('a buck that answers nonsense is passed over, counted, and asked again', async t => {
+  const fleet = await SmallFleet.start(t, 2)
+  const tailer = new TestTailer(fleet)
+  await tailer.send(tailer.pack(now(), 'line\n'), 'buck0')
+  await tailer.send(tailer.pack(now(), 'only there\n'), 'buck1')
+  let isMad = true
+  fleet.distort = (address, type, body) => {
+    if (address !== 'buck1' || !isMad || type !== 'inventory') return body
+    return { tailers: [{ tailer: '../..', runs: [{ epoch: 7, first: -1, sums: 'x' }] }], manifests: 0, gone: null }
+  }
+  const { index, porter } = start(fleet)
+  await until('the other is carried', () => index.text() === 'line\n')
+  await until('counted', () => porter.status().failures > 0)
+  t.match(porter.status().lastError, /inventory of buck1/)
+  isMad = false
+  await until('both', () => index.events.size === 2)
+})
+
+test('a forged word of a tailer counts for nothing', async t => {
+  const fleet = await SmallFleet.start(t, 1)
+  const tailer = new TestTailer(fleet)
+  await tailer.send(tailer.pack(now(), 'line\n'), 'buck0')
+  fleet.distort = (_, type, body) => {
+    if (type !== 'inventory') return body
+    const manifest = { ...tailer.manifest(now(), 1, 1), last: 1_000_000 }
+    const gone = { ...tailer.gone(2), sequence: 1 }
+    return { ...(body as object), manifests: [manifest], gone: [gone] }
+  }
+  const { index, archive, porter } = start(fleet)
+  await until('archived', () => archive.events.size === 1)
+  const { rounds } = porter.status()
+  await until('many rounds later', () => porter.status().rounds > rounds + 20)
+  t.equal(porter.status().wantsOpen, 0)
+  t.same([...index.kept.manifests, ...archive.kept.manifests, ...archive.kept.gone], [])
+})
+
+test('more than one answer, batch and round can hold: bounded, and all of it', async t => {
+  const fleet = await SmallFleet.start(t, 2)
+  const tailer = new TestTailer(fleet)
+  const long = 'x'.repeat(20_000)
+  for (let i = 0; i < 600; i++) {
+    await tailer.send(tailer.pack(now() - (i % 100) * 10, `${i} ${long}\n`), `buck${i % 2}`)
+  }
+  const { index, archive, porter } = start(fleet, { indexBatchBytes: 1_000_000, archiveBatchBytes: 2_000_000 })
+  await until('all there', () => index.events.size === 600 && archive.events.size === 600)
+  t.equal(porter.status().counts.fetched, 600)
+  t.ok(index.adds >= 6, 'in several adds')
+})

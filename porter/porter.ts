@@ -164,7 +164,7 @@ export class Porter {
         if (growth.indexed < growth.version) toIndex++
         if (growth.archived < growth.version) toArchive++
         if (growth.indexed < growth.version && this.#isOver(bucket, growth)) {
-          waitingSinceMs = Math.min(waitingSinceMs, growth.heardMs)
+          waitingSinceMs = Math.min(waitingSinceMs, growth.waitingMs)
         }
       }
       const { address, logId, number } = view
@@ -201,17 +201,20 @@ export class Porter {
 
   async #work(held: AbortSignal): Promise<void> {
     const { world } = this.#parts
-    const tenure = this.#openTenure(held)
+    const end = new AbortController()
+    const signal = AbortSignal.any([held, end.signal])
+    const tenure = this.#openTenure(signal)
     this.#tenure = tenure
     this.#state = 'working'
-    const links = tenure.fleet.run(held)
+    const links = tenure.fleet.run(signal)
     try {
-      while (!held.aborted) {
-        const isMoreDue = await this.#round(tenure, held)
+      while (!signal.aborted) {
+        const isMoreDue = await this.#round(tenure, signal)
         this.#rounds++
-        if (!isMoreDue) await world.clock.sleep(this.#config.pollMs, held).catch(() => undefined)
+        if (!isMoreDue) await world.clock.sleep(this.#config.pollMs, signal).catch(() => undefined)
       }
     } finally {
+      end.abort()
       await links
     }
   }
@@ -350,7 +353,7 @@ export class Porter {
     if (batch.length > 0) yield batch
   }
 
-  /** Every reachable buck was asked for its log, and what is due was read at least once since. */
+  /** Every reachable buck was asked for its log, and what is due was read once: else all would look missing. */
   #isAllRead(tenure: Tenure): boolean {
     const reachable = tenure.views.filter(view => view.link)
     if (reachable.length === 0) return false
@@ -358,8 +361,8 @@ export class Porter {
       if (view.logId === '') return false
       for (const [bucket, growth] of view.buckets) {
         if (growth.failures > 0) continue // tried: what it has is not known, and is asked for elsewhere
-        if (growth.indexed < growth.version && this.#isOver(bucket, growth)) return false
-        if (growth.archived < growth.version && this.#isOld(bucket, growth)) return false
+        if (!growth.isRead && (this.#isOver(bucket, growth) || this.#isOld(bucket, growth))) return false
+        if (growth.indexed === 0 && this.#isOver(bucket, growth)) return false
       }
       return true
     })

@@ -31,6 +31,8 @@ export class SmallFleet {
   readonly #cut = new Set<string>()
   /** What a buck answers to `fetch` goes through this: bit rot in transit. */
   tamper: ((address: string, payload: Buffer) => Buffer) | undefined
+  /** What a buck answers to anything goes through this. */
+  distort: ((address: string, type: keyof Asks, body: unknown) => unknown) | undefined
   /** Packets given out by all bucks. */
   fetched = 0
   readonly told: { address: string; tailer: string; runs: IdRun[] }[] = []
@@ -109,6 +111,7 @@ export class SmallFleet {
       ask: async (type, body, payload, timeoutMs) => {
         const reply = await link.ask(type, body, payload, timeoutMs)
         if (type === 'archived') this.told.push({ address, ...(body as Asks['archived']['ask']) })
+        if (this.distort) return { ...reply, body: this.distort(address, type, reply.body) as typeof reply.body }
         if (type !== 'fetch' || !reply.payload) return reply
         this.fetched += (body as Asks['fetch']['ask']).ids.length
         return { ...reply, payload: this.tamper?.(address, reply.payload) ?? reply.payload }
