@@ -18,6 +18,8 @@ const COLUMN_BYTES = 20
 const HEADER_BYTES = 8
 /** Text of one block. A packet is about 1 MB, a segment's block 4 MB; no one has a reason to send more. */
 export const BLOCK_TEXT_BYTES_MAX = 32 * 1024 * 1024
+/** Allocated at once on the word of a header that may be wrong. */
+const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 export const BLOCK_EVENTS_MAX = 4 * 1024 * 1024
 
 /** The bytes are not a block, or not of these runs. Nothing was allocated beyond the bounds above. */
@@ -99,7 +101,9 @@ export function decodeBlock(block: Buffer, runs: Run[], names: string[]): Events
 
 function inflate(frame: Buffer, bytesMax: number): Buffer {
   try {
-    return zstdDecompressSync(frame, { maxOutputLength: Math.max(1, bytesMax) })
+    // One chunk for all of it, where it is not huge: zlib's default is 16 KB, and joining them takes as long as inflating.
+    const chunkSize = Math.max(64, Math.min(bytesMax + 1, CHUNK_BYTES_MAX))
+    return zstdDecompressSync(frame, { maxOutputLength: Math.max(1, bytesMax), chunkSize })
   } catch (cause) {
     throw new CorruptBlockError(`does not inflate: ${(cause as Error).message}`, { cause })
   }
