@@ -31,6 +31,8 @@ const FOLDERS_MAX = 20_000
 /** Regular files by path, each once; the first rule that names it counts. */
 export async function findFiles(disk: Disk, rules: FileRule[]): Promise<Map<string, FoundFile>> {
   const found = new Map<string, FoundFile>()
+  /** A file renamed between two stats, or with two names, is one file. */
+  const inodes = new Set<string>()
   const siblings: FoundFile[] = []
   const listings = new Map<string, Promise<string[]>>()
   const list = (folder: string) => {
@@ -45,6 +47,9 @@ export async function findFiles(disk: Disk, rules: FileRule[]): Promise<Map<stri
     if (found.has(path)) return
     const stat = await disk.stat(path)
     if (stat?.kind !== 'file') return
+    const inode = `${stat.dev}:${stat.ino}`
+    if (inodes.has(inode)) return
+    inodes.add(inode)
     const file = { path, stat, rule, isSibling }
     if (isSibling) siblings.push(file)
     else found.set(path, file)

@@ -144,6 +144,16 @@ export class Journal {
     this.notes.push(note)
   }
 
+  /** The least offset of a source at or after `from` that a packet of the journal has; infinite if there is none. */
+  nextKnown(source: string, from: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const ref of this.#bySource.get(source) ?? []) {
+      for (const run of ref.runs)
+        if (run.source === source && run.to > from) next = Math.min(next, Math.max(run.from, from))
+    }
+    return next
+  }
+
   /** The packet's bytes, hash checked. Throws CorruptEntryError when the disk does not give it back as it was. */
   async readPacket(ref: PacketRef): Promise<Buffer> {
     const file = await this.#disk.open(ref.path, 'read')

@@ -20,6 +20,7 @@ export interface Opened {
   sourceLog: SourceLog
   sealer: Sealer
   sources: StoredSource[]
+  sets: string[]
   epoch: Epoch
   /** Last sequence of former epochs of this id, as far as the journal or the source log know. */
   lasts: Map<Epoch, number>
@@ -72,6 +73,7 @@ export async function openFolder(
     sourceLog,
     sealer,
     sources: living,
+    sets: resume.sets,
     epoch,
     lasts,
     archived,
@@ -81,14 +83,19 @@ export async function openFolder(
     formerManifests,
   }
   await journal.sync()
-  await sourceLog.replace(resumeOf(opened, living))
+  await sourceLog.replace(resumeOf(opened, living, resume.sets))
   await sourceLog.opening(epoch)
   return opened
 }
 
-export function resumeOf(of: Pick<Opened, 'epoch' | 'lasts' | 'archived' | 'sealer'>, sources: StoredSource[]): Resume {
+export function resumeOf(
+  of: Pick<Opened, 'epoch' | 'lasts' | 'archived' | 'sealer'>,
+  sources: StoredSource[],
+  sets: string[],
+): Resume {
   return {
     sources,
+    sets,
     epoch: of.epoch,
     lasts: [...of.lasts],
     archived: [...of.archived].map(([epoch, ranges]) => [epoch, [...ranges]]),

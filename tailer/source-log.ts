@@ -3,6 +3,7 @@
 //
 //   opening   an epoch begins (synced before its first packet)
 //   birth     a source was seen first, or is found under another name or inode (synced before its first packet leaves)
+//   note      rotation sets that are looked at from now on (synced)
 //   resume    everything known: takes the place of all before it, and of bucket files that go (synced before they go)
 //
 // The file is replaced as a whole by a resume record when bucket files are removed, and at each start.
@@ -31,6 +32,8 @@ export interface Resume {
   archived: [Epoch, Range[]][]
   /** Hash of the last manifest. */
   chain: Buffer
+  /** Rotation sets that were looked at: what turns up in them later was not there before us. */
+  sets: string[]
 }
 
 export class SourceLog {
@@ -51,7 +54,7 @@ export class SourceLog {
   ): Promise<{ sourceLog: SourceLog; resume: Resume; isWhole: boolean }> {
     const sourceLog = new SourceLog(disk, folder)
     let isWhole = true
-    let resume: Resume = { sources: [], epoch: undefined, lasts: [], archived: [], chain: Buffer.alloc(32) }
+    let resume: Resume = { sources: [], epoch: undefined, lasts: [], archived: [], chain: Buffer.alloc(32), sets: [] }
     const births = new Map<string, StoredSource>()
     for await (const entry of scanBucketFile(disk, sourceLog.#path)) {
       if (entry.kind === 'damaged') {
@@ -65,6 +68,8 @@ export class SourceLog {
         births.set(source.source, source)
       } else if (entry.kind === 'opening') {
         resume.epoch = unpack(entry.payload).epoch
+      } else if (entry.kind === 'note') {
+        resume.sets.push(...unpack(entry.payload).sets)
       }
     }
     const sources = new Map(resume.sources.map(source => [source.source, source]))
@@ -81,6 +86,10 @@ export class SourceLog {
     await this.#append([{ kind: 'opening', payload: pack({ epoch }) }])
   }
 
+  async setsKnown(sets: string[]): Promise<void> {
+    await this.#append([{ kind: 'note', payload: pack({ sets }) }])
+  }
+
   /** Takes the place of the whole file, old or new, never half. */
   async replace(resume: Resume): Promise<void> {
     await this.close()
@@ -93,7 +102,7 @@ export class SourceLog {
     await file?.close()
   }
 
-  async #append(entries: { kind: 'birth' | 'opening'; payload: Buffer }[]): Promise<void> {
+  async #append(entries: { kind: 'birth' | 'opening' | 'note'; payload: Buffer }[]): Promise<void> {
     this.#file ??= await BucketFile.open(this.#disk, this.#path)
     await this.#file.append(entries)
     await this.#file.sync()

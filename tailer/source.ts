@@ -50,6 +50,8 @@ export class Source {
   /** Monotonic ms: last growth; and since when its file is missing. */
   grewAt: number
   missingSince: number | undefined
+  /** Looks in a row that did not find its content. */
+  unfoundLooks = 0
 
   constructor(stored: StoredSource, rule: FileRule | undefined, now: number) {
     this.name = stored.source

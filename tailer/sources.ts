@@ -35,7 +35,22 @@ export interface SourcesParts {
   giveUp(what: GivenUp): Promise<void>
   /** Bytes [from, to) of a source out of the journal; undefined if they are not there (any more). */
   journalBytes(source: Source, from: number, to: number): Promise<Buffer | undefined>
+  /** The least offset at or after `from` that the journal has; infinite if none. */
+  nextKnown(source: Source, from: number): number
+  /** Rotation sets looked at for the first time; synced before it resolves. */
+  setsKnown(sets: string[]): Promise<void>
 }
+
+/** A file was renamed or replaced while we looked: what was seen before does not fit together. The next look is soon. */
+class StaleLookError extends Error {
+  override readonly name = 'StaleLookError'
+}
+
+/** A source's content is given up when so many looks in a row did not find it: a listing may miss a file being renamed. */
+const LOOKS_BEFORE_GIVING_UP = 2
+
+/** Compared at a time. */
+const SHARED_STEP_BYTES = 64 * 1024
 
 interface Held {
   since: number
@@ -49,15 +64,23 @@ export class Sources {
   /** Rotation sets that were looked at before: siblings that come later are new, those before are not ours. */
   readonly #knownSets = new Set<string>()
   readonly #alarmedSets = new Set<string>()
+  /** Paths that cannot be opened: said once. */
+  readonly #toldClosed = new Set<string>()
   readonly #held = new Map<string, Held>()
   /** The machine was off since: the file system may have lost the end of a file that we read. */
   #isAfterPowerCut: boolean
 
-  constructor(config: SourcesConfig, parts: SourcesParts, stored: StoredSource[], isAfterPowerCut: boolean) {
+  constructor(
+    config: SourcesConfig,
+    parts: SourcesParts,
+    { sources, sets }: { sources: StoredSource[]; sets: string[] },
+    isAfterPowerCut: boolean,
+  ) {
     this.#config = config
     this.#parts = parts
     this.#isAfterPowerCut = isAfterPowerCut
-    for (const one of stored) this.adopt(one)
+    for (const set of sets) this.#knownSets.add(set)
+    for (const one of sources) this.adopt(one)
   }
 
   get all(): Iterable<Source> {
@@ -78,6 +101,10 @@ export class Sources {
     return source
   }
 
+  get knownSets(): string[] {
+    return [...this.#knownSets]
+  }
+
   /** Names of files held back now. */
   get heldBack(): string[] {
     return [...this.#held.keys()]
@@ -85,16 +112,31 @@ export class Sources {
 
   /** One look. `isLast`: nothing is held back any more (a run that reads once and ends). */
   async look(isLast = false): Promise<void> {
+    const reborn = new Set<Source>()
+    try {
+      await this.#look(reborn, isLast)
+      this.#isAfterPowerCut = false
+    } catch (error) {
+      if (!(error instanceof StaleLookError)) throw error
+      this.#parts.log.debug('files changed during the look', { error })
+    } finally {
+      if (reborn.size > 0) await this.#parts.birth([...reborn])
+    }
+  }
+
+  async #look(reborn: Set<Source>, isLast: boolean): Promise<void> {
     const found = await findFiles(this.#parts.disk, this.#config.rules)
     const taken = new Set<string>()
-    const reborn = new Set<Source>()
     const lost: Source[] = []
+    const byInode = new Map([...found.values()].map(file => [`${file.stat.dev}:${file.stat.ino}`, file]))
     for (const source of this.#sources.values()) {
-      const file = [...found.values()].find(file => !taken.has(file.path) && source.isAt(file.stat))
+      const at = byInode.get(`${source.dev}:${source.ino}`)
+      const file = at !== undefined && !taken.has(at.path) ? at : undefined
       if (file !== undefined && !source.isLost && (await this.#isStillIn(source, file))) {
         taken.add(file.path)
         source.size = file.stat.size
         source.missingSince = undefined
+        source.unfoundLooks = 0
         source.isUnlinked = false
         if (source.path !== file.path) {
           this.#parts.log.info('file renamed', { source: source.name, from: source.path, to: file.path })
@@ -111,27 +153,27 @@ export class Sources {
     }
     for (const source of lost) await this.#findContent(source, found, taken, reborn)
     await this.#welcome(found, taken, reborn, isLast)
-    this.#isAfterPowerCut = false
-    if (reborn.size > 0) await this.#parts.birth([...reborn])
   }
 
   /** The file at its inode is not a cut or rewritten one. Compares content only where there is a reason to. */
-  async #isStillIn(source: Source, { stat, path }: FoundFile): Promise<boolean> {
+  async #isStillIn(source: Source, file: FoundFile): Promise<boolean> {
+    const { stat } = file
     if (source.isExcluded) return true
-    if (source.isFinished) return this.#isStillOver(source, { stat, path })
+    if (source.isFinished) return this.#isStillOver(source, file)
     if (stat.size < source.offset) return false
     if (source.isChecked || (source.file !== undefined && stat.size === source.size)) return true
     const isSame = await this.#withFile(
-      path,
-      async file => (await relation(file, stat.size, source, this.#known(source))) === 'same',
+      file,
+      async handle => (await relation(handle, stat.size, source, this.#known(source))) === 'same',
     )
     return isSame ?? true
   }
 
   /** A file that was done with: the same still, or the copy of it goes on growing. */
-  async #isStillOver(source: Source, { stat, path }: { stat: FoundFile['stat']; path: string }): Promise<boolean> {
+  async #isStillOver(source: Source, file: FoundFile): Promise<boolean> {
+    const { stat } = file
     if (stat.size === source.size) return true
-    const relates = await this.#withFile(path, file => relation(file, stat.size, source, this.#known(source)))
+    const relates = await this.#relate(file, source)
     if (relates === 'same' && stat.size > source.offset) source.isFinished = false
     return relates === 'same' || relates === 'prefix'
   }
@@ -170,6 +212,8 @@ export class Sources {
       )
       return
     }
+    source.unfoundLooks++
+    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#isAfterPowerCut) return
     if (atInode !== undefined) {
       if (this.#isAfterPowerCut && (await this.#fork(source, atInode, taken, reborn))) return
       await this.#giveUpRest(source, 'truncated or overwritten before it was read', reborn)
@@ -225,15 +269,15 @@ export class Sources {
    * read again: a new source begins there and names its parent.
    */
   async #fork(source: Source, file: FoundFile, taken: Set<string>, reborn: Set<Source>): Promise<boolean> {
-    const shared = await this.#withFile(file.path, handle => this.#sharedPrefix(handle, file.stat.size, source))
-    if (shared === undefined || shared === 0) return false
+    const begun = await this.#withFile(file, async handle => {
+      const at = await this.#sharedLines(handle, file.stat.size, source)
+      const tail = await readAt(handle, Math.max(0, at - TAIL_BYTES), at)
+      return { at, tail, head: await readAt(handle, 0, Math.min(HEAD_BYTES, at)) }
+    })
+    if (begun === undefined || begun.at <= source.start) return false
+    const { at: shared, head, tail } = begun
     await this.#end(source, reborn)
     source.ino = 0
-    const tail =
-      (await this.#withFile(file.path, handle => readAt(handle, Math.max(0, shared - TAIL_BYTES), shared))) ??
-      Buffer.alloc(0)
-    const head =
-      (await this.#withFile(file.path, handle => readAt(handle, 0, Math.min(HEAD_BYTES, shared)))) ?? Buffer.alloc(0)
     const fork = this.#draw(file, shared, head, tail, false, source.name)
     this.#parts.log.warn('file shorter after a power cut: reading goes on where it differs', {
       path: file.path,
@@ -247,22 +291,40 @@ export class Sources {
     return true
   }
 
-  async #sharedPrefix(file: OpenFile, size: number, source: Source): Promise<number> {
-    const headBytes = Math.min(source.head.length, size)
-    if (headBytes === 0 || !(await readAt(file, 0, headBytes)).equals(source.head.subarray(0, headBytes))) return 0
+  /** How far the file has the lines that are known of the source: whole ones, a line that ends otherwise is another line. */
+  async #sharedLines(file: OpenFile, size: number, source: Source): Promise<number> {
+    let shared = await this.#sharedBytes(file, Math.min(size, source.offset), source)
+    while (shared > 0) {
+      const from = Math.max(0, shared - SHARED_STEP_BYTES)
+      const newline = (await readAt(file, from, shared)).lastIndexOf(0x0a)
+      if (newline >= 0) return from + newline + 1
+      shared = from
+    }
+    return 0
+  }
+
+  async #sharedBytes(file: OpenFile, end: number, source: Source): Promise<number> {
     const known = this.#known(source)
-    const STEP = 64 * 1024
-    let at = headBytes
-    const end = Math.min(size, source.offset)
-    while (at < end) {
-      const to = Math.min(end, at + STEP)
+    let step = SHARED_STEP_BYTES
+    for (let at = 0; at < end; ) {
+      const to = Math.min(end, at + step)
       const expected = await known(at, to)
+      if (expected === undefined && step > 1) {
+        step = Math.ceil(step / 2)
+        continue
+      }
       if (expected !== undefined) {
         const actual = await readAt(file, at, to)
         for (let i = 0; i < to - at; i++) if (actual[i] !== expected[i]) return at + i
       }
-      // Not in the journal any more: archived long before the cut, and so on the disk long before it.
+      // Unknown: not in the journal any more, so archived long before the cut, and on the disk long before it.
       at = to
+      step = expected === undefined ? step : Math.min(SHARED_STEP_BYTES, step * 2)
+      if (expected === undefined) {
+        const next = this.#parts.nextKnown(source, at)
+        at = Math.max(at, Math.min(next, end))
+        step = SHARED_STEP_BYTES
+      }
     }
     return end
   }
@@ -300,26 +362,43 @@ export class Sources {
       }
       this.#held.delete(file.path)
       const isOld = !setsBefore.has(set)
-      this.#knownSets.add(set)
-      if (file.isSibling && isOld) {
-        const head = (await this.#withFile(file.path, handle => readAt(handle, 0, HEAD_BYTES))) ?? Buffer.alloc(0)
-        const excluded = this.#draw(file, 0, head, Buffer.alloc(0), true)
-        reborn.add(excluded)
-        continue
-      }
-      const start = isOld && file.rule.from === 'end' ? file.stat.size : 0
-      const head = (await this.#withFile(file.path, handle => readAt(handle, 0, HEAD_BYTES))) ?? Buffer.alloc(0)
-      const tail =
-        (await this.#withFile(file.path, handle => readAt(handle, Math.max(0, start - TAIL_BYTES), start))) ??
-        Buffer.alloc(0)
-      if (head.length === 0) continue
-      const source = this.#draw(file, start, start === 0 ? Buffer.alloc(0) : head, tail, false)
+      if (this.#isAfterPowerCut && isActiveName(file.path) && (await this.#goOnFromCopy(file, set, reborn))) continue
+      const isExcluded = file.isSibling && isOld
+      const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
+      const begun = await this.#withFile(file, async handle => ({
+        head: await readAt(handle, 0, HEAD_BYTES),
+        tail: await readAt(handle, Math.max(0, start - TAIL_BYTES), start),
+      }))
+      if (begun === undefined || begun.head.length === 0) continue
+      const source = this.#draw(file, start, start === 0 ? Buffer.alloc(0) : begun.head, begun.tail, isExcluded)
       reborn.add(source)
       this.#parts.log.info('new file', { path: file.path, source: source.name, from: start, bytes: file.stat.size })
-      if (start > 0) await this.#parts.giveUp(this.#word(source, file.path, 0, 'from: end', 'excluded', start))
+      const why = isExcluded ? 'a rotated file from before the first look' : 'from: end'
+      if (start > 0) await this.#parts.giveUp(this.#word(source, file.path, 0, why, 'excluded', start))
     }
-    // A set with an active file that is empty still counts as looked at.
-    for (const rule of this.#config.rules) this.#knownSets.add(rotationSet(rule.path))
+    // A name without a file, or with an empty one, counts as looked at.
+    const sets = [...rest.map(file => file.path), ...this.#config.rules.map(rule => rule.path)].map(rotationSet)
+    const isNews = sets.filter(set => !this.#knownSets.has(set))
+    for (const set of isNews) this.#knownSets.add(set)
+    if (isNews.length > 0) await this.#parts.setsKnown([...new Set(isNews)])
+  }
+
+  /** A power cut undid a copy and truncate: the file has again what was read, and goes on behind it. */
+  async #goOnFromCopy(file: FoundFile, set: string, reborn: Set<Source>): Promise<boolean> {
+    for (const source of this.#sources.values()) {
+      if (source.isExcluded || rotationSet(source.path) !== set) continue
+      if ((await this.#relate(file, source)) !== 'same') continue
+      const fork = this.#draw(file, source.offset, source.head, source.tail, false, source.name)
+      this.#parts.log.warn('a power cut undid a truncation: reading goes on where it was', {
+        path: file.path,
+        source: fork.name,
+        parent: source.name,
+        from: source.offset,
+      })
+      reborn.add(fork)
+      return true
+    }
+    return false
   }
 
   async #isCopyInTheMaking(file: FoundFile, set: string): Promise<boolean> {
@@ -405,9 +484,7 @@ export class Sources {
   }
 
   async #relate(file: FoundFile, source: Source): Promise<Relation> {
-    const relates = await this.#withFile(file.path, handle =>
-      relation(handle, file.stat.size, source, this.#known(source)),
-    )
+    const relates = await this.#withFile(file, handle => relation(handle, file.stat.size, source, this.#known(source)))
     return relates ?? 'other'
   }
 
@@ -420,16 +497,22 @@ export class Sources {
     }
   }
 
-  /** Undefined if the file cannot be opened (any more). */
-  async #withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
+  /** Undefined if the file cannot be opened. Throws StaleLookError if its name leads to another file by now, or to none. */
+  async #withFile<T>({ path, stat }: FoundFile, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
     let file: OpenFile
     try {
       file = await this.#parts.disk.open(path, 'read')
     } catch (error) {
-      this.#parts.log.warn('file cannot be opened', { path, error })
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        throw new StaleLookError(`${path} is gone`, { cause: error })
+      if (!this.#toldClosed.has(path)) this.#parts.log.warn('file cannot be opened', { path, error })
+      this.#toldClosed.add(path)
       return undefined
     }
     try {
+      const { dev, ino } = await file.stat()
+      if (dev !== stat.dev || ino !== stat.ino) throw new StaleLookError(`${path} is another file by now`)
+      this.#toldClosed.delete(path)
       return await use(file)
     } finally {
       await file.close()

@@ -200,8 +200,10 @@ class Life {
         birth: sources => this.#birth(sources),
         giveUp: what => this.#giveUp(what),
         journalBytes: (source, from, to) => this.#journal.sourceBytes(source.name, from, to),
+        nextKnown: (source, from) => this.#journal.nextKnown(source.name, from),
+        setsKnown: sets => this.#untilWritten(() => this.#sourceLog.setsKnown(sets)),
       },
-      opened.sources,
+      opened,
       !opened.identity.isSameBoot && !opened.identity.isFresh,
     )
     for (const ref of opened.journal.refs) {
@@ -450,7 +452,7 @@ class Life {
     await this.#cut()
     try {
       await this.#journal.sync()
-      await this.#sourceLog.replace(resumeOf(this.#openedNow(), this.#storedSources()))
+      await this.#sourceLog.replace(resumeOf(this.#openedNow(), this.#storedSources(), this.#sources.knownSets))
       await this.#journal.removeArchived(isKept)
       for (const [bucket] of this.#sealed) if (!this.#journal.hasFile(bucket)) this.#sealed.delete(bucket)
     } catch (error) {
