@@ -34,7 +34,7 @@ export class ClockCheck {
     if (buckets.some(bucket => Math.abs(nowMs - bucket * 1000) <= reachMs)) this.#witnessedMs = this.#clock.monotonic()
   }
 
-  get isSane(): boolean {
+  get isSteady(): boolean {
     const monotonicMs = this.#clock.monotonic()
     const distanceMs = this.#clock.now() - monotonicMs
     if (Math.abs(distanceMs - this.#distanceMs) > CLOCK_TOLERANCE_MS) {
@@ -42,7 +42,12 @@ export class ClockCheck {
       this.#witnessedMs = undefined
     }
     this.#distanceMs = distanceMs
-    const isSteady = this.#steppedMs === undefined || monotonicMs - this.#steppedMs >= STEADY_MS
-    return isSteady && this.#witnessedMs !== undefined && monotonicMs - this.#witnessedMs < WITNESS_MS
+    return this.#steppedMs === undefined || monotonicMs - this.#steppedMs >= STEADY_MS
+  }
+
+  /** Steady and witnessed: it may delete. */
+  get isSane(): boolean {
+    if (!this.isSteady || this.#witnessedMs === undefined) return false
+    return this.#clock.monotonic() - this.#witnessedMs < WITNESS_MS
   }
 }

@@ -17,9 +17,10 @@ import type { Bucket } from '../shared/messages.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
-import { BuckView, type Growth } from './buck-view.ts'
+import { BuckView } from './buck-view.ts'
 import { Carry, type CarryCounts, type Errand } from './carry.ts'
 import { ClockCheck } from './clock-check.ts'
+import { Due } from './due.ts'
 import { follow } from './follow.ts'
 import { epochKey } from './inventory.ts'
 import { Mend } from './mend.ts'
@@ -87,17 +88,13 @@ export interface PorterStatus {
   wantsOpen: number
   /** Listed by a buck, but no whole copy was to be had. */
   packetsDamagedEverywhere: number
+  /** False: the wall clock stepped within the last hour. */
   clockIsSane: boolean
+  /** A tailer confirms what time it is. Nothing is deleted without that, or with a clock that is not sane. */
+  clockIsConfirmed: boolean
   failures: number
   lastError?: string
 }
-
-/** Ids of the inventories compared at a time: some hundred bytes of memory each. */
-const RUN_IDS_MAX = 100_000
-const RUN_BUCKETS_MAX = 64
-/** A bucket that claims to be further ahead than this has a wrong clock; it is archived by its age here. */
-const PLAUSIBLE_AHEAD_MS = 3_600_000
-const IMPLAUSIBLE_ARCHIVE_AFTER_MS = 3_600_000
 
 interface Tenure {
   fleet: Fleet
@@ -108,7 +105,6 @@ interface Tenure {
   mend: Mend
   nextLookMs: number
   nextTidyMs: number
-  largestBucket: number
 }
 
 export class Porter {
@@ -117,6 +113,7 @@ export class Porter {
   readonly #parts: PorterParts
   readonly #troubles: Troubles
   readonly #clockCheck: ClockCheck
+  readonly #due: Due
   #state: PorterStatus['state'] = 'watching'
   #tenure: Tenure | undefined
   #rounds = 0
@@ -139,6 +136,7 @@ export class Porter {
     }
     this.#parts = parts
     this.#troubles = new Troubles(parts.world)
+    this.#due = new Due(this.#config, parts.world.clock)
     this.#clockCheck = new ClockCheck(parts.world.clock, config.bucketSeconds)
   }
 
@@ -163,7 +161,7 @@ export class Porter {
       for (const [bucket, growth] of view.buckets) {
         if (growth.indexed < growth.version) toIndex++
         if (growth.archived < growth.version) toArchive++
-        if (growth.indexed < growth.version && this.#isOver(bucket, growth)) {
+        if (growth.indexed < growth.version && this.#due.isOver(bucket, growth)) {
           waitingSinceMs = Math.min(waitingSinceMs, growth.waitingMs)
         }
       }
@@ -193,7 +191,8 @@ export class Porter {
       lagSeconds: Math.round((clock.monotonic() - waitingSinceMs) / 1000),
       wantsOpen: tenure?.wants.count ?? 0,
       packetsDamagedEverywhere: tenure?.carry.spoiled.size ?? 0,
-      clockIsSane: this.#clockCheck.isSane,
+      clockIsSane: this.#clockCheck.isSteady,
+      clockIsConfirmed: this.#clockCheck.isSane,
       failures: this.#troubles.total,
       ...(lastError !== undefined && { lastError }),
     }
@@ -256,7 +255,6 @@ export class Porter {
       mend: new Mend({ index, archive, troubles, batchBytes: indexBatchBytes }),
       nextLookMs: nowMs + wantEveryMs,
       nextTidyMs: nowMs + this.#config.tidyEveryMs,
-      largestBucket: 1,
     }
   }
 
@@ -272,19 +270,15 @@ export class Porter {
   async #round(tenure: Tenure, held: AbortSignal): Promise<boolean> {
     const { clock } = this.#parts.world
     this.#moveFloor()
-    const errands = this.#due(tenure)
+    const errands = this.#due.errands(tenure.views, this.#floor)
     const forIndex = errands.filter(errand => errand.forIndex)
-    for (const batch of this.#batches(tenure, forIndex)) await this.#carry(tenure, batch, held)
+    for (const batch of this.#due.batches(tenure.views, forIndex)) await this.#carry(tenure, batch, held)
     // What is only to be archived can wait: one batch, then the index again.
-    const batches = [
-      ...this.#batches(
-        tenure,
-        errands.filter(errand => !errand.forIndex),
-      ),
-    ]
+    const forArchive = errands.filter(errand => !errand.forIndex)
+    const batches = [...this.#due.batches(tenure.views, forArchive)]
     if (batches.length > 0) await this.#carry(tenure, batches[0], held)
     if (held.aborted) return false
-    if (clock.monotonic() >= tenure.nextLookMs && this.#isAllRead(tenure)) {
+    if (clock.monotonic() >= tenure.nextLookMs && this.#due.isAllRead(tenure.views)) {
       tenure.nextLookMs = clock.monotonic() + this.#config.wantEveryMs
       await this.#guarded('look at what is missing failed', () => this.#look(tenure, held))
     }
@@ -313,83 +307,6 @@ export class Porter {
       this.#troubles.note(cause, error)
       return false
     }
-  }
-
-  /** Rising by bucket. Buckets that the index does not keep any more count as indexed. */
-  #due(tenure: Tenure): Errand[] {
-    const nowMs = this.#parts.world.clock.monotonic()
-    const errands = new Map<Bucket, Errand>()
-    for (const view of tenure.views) {
-      for (const [bucket, growth] of view.buckets) {
-        if (bucket < this.#floor && growth.indexed < growth.version) view.done(bucket, growth.version, 'indexed')
-        tenure.largestBucket = Math.max(tenure.largestBucket, growth.packets)
-        if (!view.link || growth.retryMs > nowMs) continue
-        const forIndex = growth.indexed < growth.version && this.#isOver(bucket, growth)
-        const forArchive = growth.archived < growth.version && this.#isOld(bucket, growth)
-        if (!forIndex && !forArchive) continue
-        const errand = errands.get(bucket) ?? { bucket, forIndex: false, forArchive: false }
-        errand.forIndex ||= forIndex
-        errand.forArchive ||= forArchive
-        errands.set(bucket, errand)
-      }
-    }
-    return [...errands.values()].sort((a, b) => a.bucket - b.bucket)
-  }
-
-  *#batches(tenure: Tenure, errands: Errand[]): Generator<Errand[]> {
-    let batch: Errand[] = []
-    let ids = 0
-    for (const errand of errands) {
-      const sizes = tenure.views.map(view => view.buckets.get(errand.bucket)?.packets ?? 0)
-      const size = Math.max(...sizes) || tenure.largestBucket
-      if (batch.length > 0 && (ids + size > RUN_IDS_MAX || batch.length >= RUN_BUCKETS_MAX)) {
-        yield batch
-        batch = []
-        ids = 0
-      }
-      batch.push(errand)
-      ids += size
-    }
-    if (batch.length > 0) yield batch
-  }
-
-  /** Every reachable buck was asked for its log, and what is due was read once: else all would look missing. */
-  #isAllRead(tenure: Tenure): boolean {
-    const reachable = tenure.views.filter(view => view.link)
-    if (reachable.length === 0) return false
-    return reachable.every(view => {
-      if (view.logId === '') return false
-      for (const [bucket, growth] of view.buckets) {
-        if (growth.failures > 0) continue // tried: what it has is not known, and is asked for elsewhere
-        if (!growth.isRead && (this.#isOver(bucket, growth) || this.#isOld(bucket, growth))) return false
-        if (growth.indexed === 0 && this.#isOver(bucket, growth)) return false
-      }
-      return true
-    })
-  }
-
-  /** By its own number, or, for a clock that is ahead, by how long it has been known here. */
-  #isOver(bucket: Bucket, growth: Growth): boolean {
-    const { indexAfterMs, bucketSeconds } = this.#config
-    if (indexAfterMs === 0) return true
-    const lengthMs = bucketSeconds * 1000 + indexAfterMs
-    return this.#isPast(bucket * 1000 + lengthMs, growth, lengthMs)
-  }
-
-  #isOld(bucket: Bucket, growth: Growth): boolean {
-    const { archiveAfterMs, bucketSeconds, archiveSpanSeconds } = this.#config
-    if (archiveAfterMs === 0) return true
-    const spanSeconds = Math.max(bucketSeconds, archiveSpanSeconds)
-    const spanEndMs = (Math.floor(bucket / spanSeconds) + 1) * spanSeconds * 1000
-    const { clock } = this.#parts.world
-    const isAhead = bucket * 1000 > clock.now() + PLAUSIBLE_AHEAD_MS
-    const knownMs = Math.min(archiveAfterMs, isAhead ? IMPLAUSIBLE_ARCHIVE_AFTER_MS : archiveAfterMs)
-    return this.#isPast(spanEndMs + archiveAfterMs, growth, knownMs + spanSeconds * 1000)
-  }
-
-  #isPast(wallMs: number, growth: Growth, knownMs: number): boolean {
-    const { clock } = this.#parts.world
-    return clock.now() >= wallMs || clock.monotonic() - growth.heardMs >= knownMs
   }
 
   async #look(tenure: Tenure, held: AbortSignal): Promise<void> {
