@@ -119,12 +119,17 @@ export class Catalogue {
     }
   }
 
-  /** The draft is not needed: removes its objects. Only for drafts that no commit can have named. */
+  /** The drafts are not needed: removes their objects. Only for those that no commit can have named. */
   async discard(drafts: Draft[]): Promise<void> {
     for (const { name, manifest } of drafts) {
       this.#drafts.delete(name)
-      if (manifest.bytes > 0) await this.#objects.remove(segmentKey(name))
-      await this.#objects.remove(manifestKeyOf(name))
+      try {
+        if (manifest.bytes > 0) await this.#objects.remove(segmentKey(name))
+        await this.#objects.remove(manifestKeyOf(name))
+      } catch (error) {
+        // An orphan, for tidying. Why the draft is not needed matters more to the caller.
+        this.#world.log.warn('unneeded segment was not removed', { segment: name, error })
+      }
     }
   }
 

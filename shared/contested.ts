@@ -7,8 +7,10 @@ import type { SourceName } from './messages.ts'
 import type { Packet } from './packet.ts'
 import { RangeSet } from './ranges.ts'
 import { CorruptSegmentError } from './segment.ts'
-import type { SegmentObjects } from './segment-objects.ts'
+import type { SegmentBlock } from './segment-block.ts'
+import { MissingSegmentError, type OpenSegment, type SegmentObjects } from './segment-objects.ts'
 import type { Piece } from './segment-writer.ts'
+import type { Damage } from './stores.ts'
 import type { Log } from './world.ts'
 
 export class Contested {
@@ -38,18 +40,19 @@ export class Contested {
         return contested && [...ranges].some(([from, to]) => contested.overlaps(from, to))
       })
       if (!isTouched) continue
-      const onDamage = (damage: { where: string; reason: string }) =>
+      const onDamage = (damage: Damage) =>
         log.warn('held events could not be compared, they are added anew', { ...damage })
-      const opened = await objects.open(name, onDamage)
-      if (!opened) onDamage({ where: name, reason: 'the segment is missing' })
-      for (const block of opened?.blocks ?? []) {
-        if (!block.runs.some(({ source, from, to }) => this.#overlaps(source, from, to))) continue
-        try {
-          this.#see(await objects.readBlock(opened!, block))
-        } catch (error) {
-          if (!(error instanceof CorruptSegmentError)) throw error
-          onDamage({ where: error.where, reason: error.reason })
+      try {
+        const opened = await objects.open(name, onDamage)
+        for (const block of opened.blocks) {
+          if (block.runs.some(({ source, from, to }) => this.#overlaps(source, from, to))) {
+            await this.#seeBlock(opened, block, objects, onDamage)
+          }
         }
+      } catch (error) {
+        // Tidied away by another process: then the commit will not fit, and all of it is done once more.
+        if (!(error instanceof MissingSegmentError)) throw error
+        onDamage({ where: error.where, reason: error.reason })
       }
     }
   }
@@ -83,6 +86,20 @@ export class Contested {
     if (this.#seen.has(id)) return false
     this.#seen.add(id)
     return true
+  }
+
+  async #seeBlock(
+    opened: OpenSegment,
+    block: SegmentBlock,
+    objects: SegmentObjects,
+    onDamage: (damage: Damage) => void,
+  ): Promise<void> {
+    try {
+      this.#see(await objects.readBlock(opened, block))
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError) || error instanceof MissingSegmentError) throw error
+      onDamage({ where: error.where, reason: error.reason })
+    }
   }
 
   #see(events: Events): void {

@@ -13,6 +13,15 @@ export interface OpenSegment {
   blocks: SegmentBlock[]
 }
 
+/** The file is not there: lost, or tidied away by another process. */
+export class MissingSegmentError extends CorruptSegmentError {
+  readonly segment: string
+  constructor(segment: string) {
+    super(segmentKey(segment), 'is missing')
+    this.segment = segment
+  }
+}
+
 export class SegmentObjects {
   readonly #objects: ObjectStore
   readonly #opened = new WeightedCache<OpenSegment>(RUNS_KEPT_MAX)
@@ -21,16 +30,16 @@ export class SegmentObjects {
     this.#objects = objects
   }
 
-  /** Undefined: the object is not there. */
-  async open(name: string, onDamage: (damage: Damage) => void): Promise<OpenSegment | undefined> {
+  /** Throws MissingSegmentError. */
+  async open(name: string, onDamage: (damage: Damage) => void): Promise<OpenSegment> {
     const kept = this.#opened.get(name)
     if (kept) return kept
     const key = segmentKey(name)
     const size = await this.#objects.size(key)
-    if (size === undefined) return undefined
+    if (size === undefined) throw new MissingSegmentError(name)
     const read = async (from: number, to: number) => {
       const bytes = await this.#objects.get(key, [from, to])
-      if (!bytes) throw new CorruptSegmentError(key, 'is missing')
+      if (!bytes) throw new MissingSegmentError(name)
       return bytes
     }
     const file = { name: key, size, read }

@@ -17,7 +17,7 @@ import { CorruptSegmentError } from './segment.ts'
 import type { SegmentBlock, SegmentRun } from './segment-block.ts'
 import { SegmentFilter } from './segment-filter.ts'
 import type { SegmentSummary } from './segment-manifest.ts'
-import type { OpenSegment, SegmentObjects } from './segment-objects.ts'
+import { MissingSegmentError, type OpenSegment, type SegmentObjects } from './segment-objects.ts'
 import type { SourcePart } from './segment-writer.ts'
 import type { Damage, SearchRequest } from './stores.ts'
 
@@ -32,7 +32,7 @@ interface SearchParts {
   request: SearchRequest
   onDamage: (damage: Damage) => void
   /** The segment's file is not there. Rejects if that is no damage but a tidying. */
-  onMissing: (name: string) => Promise<void>
+  assertNotTidied: (name: string) => Promise<void>
   heldBytesMax: number
 }
 
@@ -154,13 +154,13 @@ class Search {
       else await this.#readBlock(unread.opened, unread.block)
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) throw error
+      if (error instanceof MissingSegmentError) await this.#parts.assertNotTidied(error.segment)
       this.#parts.onDamage({ where: error.where, reason: error.reason })
     }
   }
 
   async #readDirectory(segment: LiveSegment): Promise<void> {
     const opened = await this.#parts.objects.open(segment.name, this.#parts.onDamage)
-    if (!opened) return this.#parts.onMissing(segment.name)
     if (!segment.summary) this.#progress.ofBlocks += opened.blocks.length
     for (const block of opened.blocks) {
       const { first, last } = this.#order.ofBlock(block)
@@ -269,10 +269,24 @@ async function sourcesOf(
   const sources = new Set<string>()
   for (const { name, summary } of segments) {
     if (summary && !filter.couldHold(summary)) continue
-    const parts = summary?.sources ?? (await objects.open(name, onDamage))?.blocks.flatMap(({ runs }) => runs) ?? []
+    const parts = summary?.sources ?? (await runsOf(name, objects, onDamage))
     for (const { source } of parts) if (!request.source || source === request.source) sources.add(source)
   }
   return [...sources].sort()
+}
+
+async function runsOf(
+  name: string,
+  objects: SegmentObjects,
+  onDamage: (damage: Damage) => void,
+): Promise<SegmentRun[]> {
+  try {
+    return (await objects.open(name, onDamage)).blocks.flatMap(({ runs }) => runs)
+  } catch (error) {
+    if (!(error instanceof CorruptSegmentError)) throw error
+    onDamage({ where: error.where, reason: error.reason })
+    return []
+  }
 }
 
 function found({ timeNs, run, from, bytes, host, app, level, flags, lines }: Held): FoundEvent {

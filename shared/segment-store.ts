@@ -6,7 +6,6 @@
 //   tidy     small segments of one span ▸ one, in one commit; objects that nothing names ▸ removed after a grace time
 import { groupsOf, isUntouched, planAdd } from './add-plan.ts'
 import { Catalogue, type Draft } from './catalogue.ts'
-import { segmentKey } from './catalogue-commit.ts'
 import type { LiveSegment } from './catalogue-state.ts'
 import { Contested } from './contested.ts'
 import type { FoundEvent } from './events.ts'
@@ -149,9 +148,16 @@ export class SegmentStore implements EventStore {
     const live = [...segments.values()]
     for (const { name } of live) this.#pinned.set(name, (this.#pinned.get(name) ?? 0) + 1)
     try {
-      const onMissing = (name: string) => this.#missing(name, onDamage)
+      const assertNotTidied = (name: string) => this.#assertNotTidied(name)
       const { heldBytesMax } = this.#options
-      yield* searchSegments({ segments: live, objects: this.#segments, request, onDamage, onMissing, heldBytesMax })
+      yield* searchSegments({
+        segments: live,
+        objects: this.#segments,
+        request,
+        onDamage,
+        assertNotTidied,
+        heldBytesMax,
+      })
     } finally {
       for (const { name } of live) {
         const readers = (this.#pinned.get(name) ?? 1) - 1
@@ -230,13 +236,12 @@ export class SegmentStore implements EventStore {
     return manifest.words
   }
 
-  async #missing(name: string, onDamage: (damage: Damage) => void): Promise<void> {
+  async #assertNotTidied(name: string): Promise<void> {
     await this.#catalogue.refresh()
     if (!this.#catalogue.state.segments.has(name)) {
       throw new Error(
         `segment ${name} was tidied away during the search, which took longer than the grace time: search again`,
       )
     }
-    onDamage({ where: segmentKey(name), reason: 'is missing' })
   }
 }

@@ -105,6 +105,7 @@ test('a segment that is read is not removed by its own process, and another one 
   await t.rejects(async () => {
     for await (const _ of foreign);
   }, /search again/)
+  t.equal((await all(other)).length, 12, 'searching again finds all')
 })
 
 test('gone-words and ids outlive what expires', async t => {

@@ -232,7 +232,6 @@ async function* piecesOf(small: Small[], objects: SegmentObjects, pass: StorePas
     const opened = await objects.open(name, ({ where, reason }) => {
       throw new CorruptSegmentError(where, reason)
     })
-    if (!opened) throw new CorruptSegmentError(segmentKey(name), 'is missing')
     for (const block of opened.blocks) {
       pass.signal?.throwIfAborted()
       const events = await objects.readBlock(opened, block)
