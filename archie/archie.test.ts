@@ -92,6 +92,16 @@ test('archie', async t => {
     t.same(JSON.parse(limited.trimEnd().split('\n')[3]), { end: { events: 3, more: true } })
   })
 
+  t.test('clients that go away leave nothing behind', async t => {
+    for (let i = 0; i < 30; i++) {
+      const gone = new AbortController()
+      const asked = fetch(`${site.url}/api/v1/search?format=ndjson`, { signal: gone.signal })
+      setTimeout(() => gone.abort(), i % 5)
+      await asked.then(response => response.text()).catch(() => undefined) // aborted here
+    }
+    for (let i = 0; i < 20; i++) t.equal((await get(site, '/api/v1/search?limit=1')).status, 200)
+  })
+
   t.test('a wrong request gets problem details with a place and a hint', async t => {
     const cases: [string, number, RegExp, Partial<Problem>][] = [
       ['/api/v1/search?q=(abc', 400, /character 1/, { title: 'Bad query', position: 0 }],

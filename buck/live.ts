@@ -109,7 +109,7 @@ export class Live {
 
   async close(): Promise<void> {
     this.#stop()
-    this.#io.disconnectSockets(true)
+    // The connections, not the sessions: viewers then come back by themselves, as after a crash.
     this.#io.engine.close()
   }
 

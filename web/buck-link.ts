@@ -5,8 +5,8 @@
 import { io, type Socket } from 'socket.io-client'
 import type { BuckToViewer, FilterAnswer, LiveBatch, LiveFilter, ViewerToBuck } from '../shared/live-messages.ts'
 
-const RETRY_MS = 500
-const RETRY_MS_MAX = 4_000
+const RETRY_MS = 300
+const RETRY_MS_MAX = 2_000
 const CONNECT_TIMEOUT_MS = 4_000
 const FILTER_TIMEOUT_MS = 5_000
 /** The buck's ping comes every 5 s and is missed after 5 more: so long a loss may have gone unnoticed. */
