@@ -5,7 +5,7 @@ import { type AnswerNote, type EventJson, eventJsonBytes } from '../shared/event
 import type { FoundEvent, Level } from '../shared/events.ts'
 import { parseTime } from '../shared/face/time-text.ts'
 
-type Ledger = unknown
+import type { Ledger } from '../shared/ledger.ts'
 
 import { CommandError, EXIT, failure, reasonOf, usageError } from './fail.ts'
 import type { Place, PlaceRequest, PlaceSource } from './place.ts'

@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { FolderHolder } from '../archie/folder-holder.ts'
 import { FreshSource } from '../archie/fresh-source.ts'
+import { LedgerReader } from '../archie/ledger.ts'
 import { once, searchRecent } from '../archie/search.ts'
 import type { FoundEvent } from '../shared/events.ts'
 import { BadTimeError, parseTime } from '../shared/face/time-text.ts'
@@ -34,7 +35,9 @@ export async function dataPlace(folder: string): Promise<Place> {
   const pending: Damage[] = []
   // Scanning the bucket files takes a while: only for those who ask for recent lines.
   let freshSource: Promise<FreshSource> | undefined
-  const fresh = () => (freshSource ??= openFresh(data, index, world, damage => pending.push(damage)))
+  let holdersOpened: Promise<NamedFolder[]> | undefined
+  const holders = () => (holdersOpened ??= openHolders(data, damage => pending.push(damage)))
+  const fresh = () => (freshSource ??= holders().then(named => new FreshSource(() => named, index, world)))
 
   return {
     name: `the data folder ${folder}`,
@@ -74,7 +77,8 @@ export async function dataPlace(folder: string): Promise<Place> {
       return hashes
     },
     async ledger() {
-      throw failure('the ledger of a data folder is not there yet; ask a running archie')
+      const named = await holders()
+      return new LedgerReader(() => named, { index, archive }).read()
     },
     async close() {
       // Files are opened for each read only.
@@ -87,17 +91,16 @@ function openStore(world: World, folder: string): Promise<SegmentStore> {
   return SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: 'reader' })
 }
 
-async function openFresh(
-  data: string,
-  index: EventStore,
-  world: World,
-  onDamage: (damage: Damage) => void,
-): Promise<FreshSource> {
+interface NamedFolder {
+  name: string
+  holder: FolderHolder
+}
+
+function openHolders(data: string, onDamage: (damage: Damage) => void): Promise<NamedFolder[]> {
   const names = readdirSync(data).filter(name => /^(buck\d*|tailer)$/.test(name))
-  const holders = await Promise.all(
+  return Promise.all(
     names.map(async name => ({ name, holder: await FolderHolder.open(realDisk, join(data, name), onDamage) })),
   )
-  return new FreshSource(() => holders, index, world)
 }
 
 function searchRequest(request: PlaceRequest, world: World): SearchRequest {

@@ -30,6 +30,14 @@ export function failure(message: string, cause?: unknown): CommandError {
   return new CommandError(EXIT.failed, message, { cause })
 }
 
+/** Any error as one that says how the command ends. */
+export function asCommandError(error: unknown): CommandError {
+  if (error instanceof CommandError) return error
+  // By name: its class lies with the channel, which most commands never load.
+  const isOfSettings = error instanceof Error && error.name === 'ChannelConfigError'
+  return new CommandError(isOfSettings ? EXIT.settings : EXIT.failed, reasonOf(error), { cause: error })
+}
+
 /** What the operating system said, in words; other errors keep their own. */
 export function reasonOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
@@ -62,8 +70,7 @@ const REASONS: Record<string, string> = {
 /** Prints the one sentence and answers the exit code. The stack only with BUCKTAIL_DEBUG=1. */
 export function report(error: unknown): ExitCode {
   if (process.env.BUCKTAIL_DEBUG === '1' && error instanceof Error) console.error(error)
-  const exitCode = error instanceof CommandError ? error.exitCode : EXIT.failed
-  const message = error instanceof CommandError ? error.message : reasonOf(error)
+  const { exitCode, message } = asCommandError(error)
   process.stderr.write(`bucktail: ${message}\n`)
   return exitCode
 }

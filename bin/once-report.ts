@@ -1,5 +1,6 @@
 // What `up --once` did: files, lines and bytes, before and after, and whether all of it is indexed and archived.
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Ledger } from '../shared/ledger.ts'
 import { askArchie } from './archie-place.ts'
 import type { PlaceSource } from './place.ts'
 import { bold, counted, dim, escapeControls, size, table } from './terminal.ts'
@@ -33,13 +34,18 @@ export async function waitUntilAllIsThere(url: string, paths: string[], before: 
   let progressAt = performance.now()
   for (;;) {
     const report = reportOf(paths, before, await sourcesSnapshot(url))
-    if (report.missing.length === 0) return report
+    if (report.missing.length === 0) return { ...report, holes: await openHoles(url) }
     const sum = report.files.reduce((total, { indexed, archived }) => total + indexed + archived, 0)
     if (sum !== lastSum) progressAt = performance.now()
     lastSum = sum
-    if (performance.now() - progressAt > STANDSTILL_MS_MAX) return report
+    if (performance.now() - progressAt > STANDSTILL_MS_MAX) return { ...report, holes: await openHoles(url) }
     await sleep(POLL_MS)
   }
+}
+
+async function openHoles(url: string): Promise<string[]> {
+  const { holes } = await askArchie<Ledger>(url, '/api/v1/ledger')
+  return holes.filter(hole => hole.state === 'open').map(hole => `${hole.path}: ${hole.reason}`)
 }
 
 function reportOf(paths: string[], before: PlaceSource[], after: PlaceSource[]): OnceReport {

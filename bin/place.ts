@@ -1,7 +1,7 @@
 // Where a command looks for lines: a running archie, or a data folder in which nothing runs. The same questions to both.
 import type { FoundEvent } from '../shared/events.ts'
 
-type Ledger = unknown
+import type { Ledger } from '../shared/ledger.ts'
 
 import type { Range } from '../shared/ranges.ts'
 import type { Damage } from '../shared/stores.ts'

@@ -1,6 +1,6 @@
 import { parseDuration } from '../../config/values.ts'
 import type { Role } from '../../shared/link.ts'
-import { EXIT, failure, reasonOf, usageError } from '../fail.ts'
+import { CommandError, EXIT, failure, reasonOf, usageError } from '../fail.ts'
 import { makeKeys, type NodeToMake } from '../keyring.ts'
 import { dim, Output } from '../terminal.ts'
 
@@ -56,6 +56,7 @@ function attempt<T>(folder: string, step: () => T): T {
   try {
     return step()
   } catch (error) {
+    if (error instanceof CommandError) throw error
     throw failure(`cannot make keys in ${folder}: ${reasonOf(error)}`, error)
   }
 }

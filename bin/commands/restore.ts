@@ -54,17 +54,20 @@ export async function restore(flags: Flags): Promise<number> {
   }
 }
 
+function isMeant({ source, host, path }: PlaceSource, flags: Flags): boolean {
+  return (
+    (flags.source === undefined || source === flags.source) &&
+    (flags.host === undefined || host === flags.host) &&
+    isNamed(path, flags.file)
+  )
+}
+
 /** The incarnations meant, oldest first. */
 function choose(sources: PlaceSource[], flags: Flags, where: string): PlaceSource[] {
-  const found = sources.filter(
-    ({ source, host, path }) =>
-      (flags.source === undefined || source === flags.source) &&
-      (flags.host === undefined || host === flags.host) &&
-      isNamed(path, flags.file),
-  )
+  const found = sources.filter(source => isMeant(source, flags))
   if (found.length === 0) {
     const what = [flags.source, flags.file, flags.host && `host ${flags.host}`].filter(Boolean).join(', ')
-    throw failure(`${where} knows no file ${what}; \`bucktail ledger\` lists what was tailed`)
+    throw failure(`${where} holds no byte of ${what}; \`bucktail ledger\` lists what was tailed`)
   }
   const names = [...new Set(found.map(({ host, path }) => `${host}:${path}`))]
   if (names.length > 1 && !flags.list && !flags.all) {

@@ -4,7 +4,7 @@ import type { Role } from '../../shared/link.ts'
 import { realWorld } from '../../shared/real-world.ts'
 import { textLog } from '../../shared/text-log.ts'
 import { type ToChild, tellParent } from '../child-messages.ts'
-import { CommandError, EXIT, type ExitCode, reasonOf } from '../fail.ts'
+import { asCommandError, EXIT } from '../fail.ts'
 import type { RoleStart, RunningRole } from '../roles/role.ts'
 import { type SettingsFlags, settingsOf } from '../settings.ts'
 
@@ -31,8 +31,7 @@ export function roleCommand(role: Role): (flags: SettingsFlags & { once?: boolea
       await runRole(role, flags, stop.signal)
       return EXIT.fine
     } catch (error) {
-      const exitCode: ExitCode = error instanceof CommandError ? error.exitCode : EXIT.failed
-      const message = error instanceof CommandError ? error.message : reasonOf(error)
+      const { exitCode, message } = asCommandError(error)
       await tellParent({ type: 'failed', message, exitCode })
       throw error
     } finally {

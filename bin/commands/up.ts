@@ -111,6 +111,9 @@ export async function up(given: string[], flags: Flags): Promise<number> {
     if (before === undefined) {
       await summary(data, plan, files, loaded.settings.tailer.host ?? hostname())
       await stopRequest.or(new Promise(() => undefined))
+      samples?.stop()
+      await stopAll(children)
+      note(`stopped; the same command goes on where this one ended (${here(data)})`)
       return EXIT.fine
     }
     if ((await stopRequest.or(done.promise)) === 'stopped') throw interrupted(data)

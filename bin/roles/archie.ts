@@ -18,6 +18,7 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
       bucks: bucksOf(settings),
       allowedHosts: own.allowed_hosts,
       tokenKey: credentials.liveKey,
+      holeAfterMs: settings.porter.hole_after,
     },
     {
       world,

@@ -1,0 +1,133 @@
+// `bucktail up --once`: real logs, and files that are odd in every way we know.
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { type Test, test } from 'tap'
+import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../bin/samples.ts'
+import type { EventJson } from '../shared/event-json.ts'
+import { freeFleetPort, run } from './command.ts'
+
+/** Real logs lie beside the project on the machines of its authors; elsewhere generated ones take their place. */
+const REAL_LOGS = new URL('../../shared/data', import.meta.url).pathname
+
+test('real logs: every line is found once, every file comes back, a second run adds nothing', {
+  timeout: 240_000,
+}, async t => {
+  const dir = t.testdir({})
+  await checkOnce(t, realOrGenerated(t, dir), join(dir, 'data'))
+})
+
+test('odd files: every line is found once, every file comes back, a second run adds nothing', {
+  timeout: 240_000,
+}, async t => {
+  const dir = t.testdir({})
+  const odd: Record<string, string | Buffer> = {
+    'no-final-newline.log': 'one\ntwo\nthree',
+    'crlf.log': 'one\r\ntwo\r\n\r\nthree\r\n',
+    'lone-cr.log': 'progress 1 %\rprogress 2 %\rdone\nnext\n\r\n\r',
+    'nul.log': Buffer.from('a\0b\0\n\0\0\0\nend\n'),
+    'invalid-utf8.log': Buffer.from([0xff, 0xfe, 0x0a, 0xc3, 0x28, 0x0a, 0x80, 0x0a, 0xf0, 0x9f, 0x98, 0x0a]),
+    'long-line.log': `before\n${'0123456789'.repeat(30_000)}\nafter\n`,
+    'long-unfinished.log': 'x'.repeat(300_000),
+    'empty-lines.log': '\n'.repeat(1000),
+    'one-byte.log': 'x',
+    'one-newline.log': '\n',
+    'twin-a.log': 'the same content\nin two files\n',
+    'twin-b.log': 'the same content\nin two files\n',
+    'controls.log': '\x1b[31mred\x1b[0m\n\x07bell\n\u202eturned\n',
+    'names [1] (2) {3} ünï.log': 'a name with everything\n',
+    'size-0.log': '',
+  }
+  mkdirSync(join(dir, 'logs'))
+  for (const [name, content] of Object.entries(odd)) writeFileSync(join(dir, 'logs', name), content)
+  const files = Object.keys(odd).map(name => join(dir, 'logs', name))
+  await checkOnce(t, files, join(dir, 'data'))
+
+  // What grew since is added, and nothing else.
+  appendFileSync(files[0], ' and more\nfour\n')
+  const port = await freeFleetPort()
+  const grown = await run(['up', '--once', '--data', join(dir, 'data'), '--port', String(port), ...files])
+  t.equal(grown.code, 0, grown.stderr)
+  await checkFiles(t, files, join(dir, 'data'))
+})
+
+async function checkOnce(t: Test, files: string[], data: string): Promise<void> {
+  const port = String(await freeFleetPort())
+  const first = await run(['up', '--once', '--data', data, '--port', port, ...files])
+  t.equal(first.code, 0, first.stderr)
+  t.match(first.stdout.toString(), `read ${files.length} files`)
+  const events = await checkFiles(t, files, data)
+
+  const again = await run(['up', '--once', '--data', data, '--port', port, ...files])
+  t.equal(again.code, 0, again.stderr)
+  t.match(again.stdout.toString(), 'nothing of it was new')
+  t.equal((await searchAll(data, 'recent')).length, events, 'the second run added nothing to the index')
+  t.equal((await searchAll(data, 'archive')).length, events, 'nor to the archive')
+}
+
+/** Answers the number of events. */
+async function checkFiles(t: Test, files: string[], data: string): Promise<number> {
+  let events = 0
+  for (const place of ['recent', 'archive']) {
+    const found = await searchAll(data, place)
+    events = found.length
+    t.equal(new Set(found.map(event => event.id)).size, found.length, `${place}: no event is there twice`)
+    const lines = new Map<string, number>()
+    for (const event of found) lines.set(event.path, (lines.get(event.path) ?? 0) + event.lines)
+    for (const file of files)
+      t.equal(lines.get(file) ?? 0, linesOf(readFileSync(file)), `${place}: lines of ${basename(file)}`)
+  }
+  const ledger = await run(['ledger', '--data', data])
+  t.equal(ledger.code, 0, `ledger: ${ledger.stderr}${ledger.stdout}`)
+  await checkRestored(t, files, data)
+  return events
+}
+
+async function checkRestored(t: Test, files: string[], data: string): Promise<void> {
+  const out = `${data}-restored`
+  rmSync(out, { recursive: true, force: true })
+  const end = await run(['restore', '--all', '--file', join(dirname(files[0]), '*'), '--data', data, '--out', out])
+  t.equal(end.code, 0, end.code === 0 ? 'restore: exit code 0' : end.stderr)
+  const restored = new Map(readdirSync(out).map(name => [name.slice(0, name.lastIndexOf('.')), join(out, name)]))
+  for (const file of files) {
+    const content = readFileSync(file)
+    const path = restored.get(basename(file))
+    // A file without a byte is no source: there is nothing to hold, and nothing to give back.
+    if (content.length === 0) t.equal(path, undefined, `${basename(file)} has nothing to give back`)
+    else t.ok(path !== undefined && readFileSync(path).equals(content), `${basename(file)} comes back byte for byte`)
+  }
+}
+
+async function searchAll(data: string, place: string): Promise<EventJson[]> {
+  const { code, stdout, stderr } = await run(['search', '--json', '--data', data, '--in', place])
+  if (code !== 0) throw new Error(stderr)
+  return stdout
+    .toString()
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as EventJson)
+}
+
+/** What is after the last line end is a line too. */
+function linesOf(bytes: Buffer): number {
+  let lines = bytes.length > 0 && bytes.at(-1) !== 0x0a ? 1 : 0
+  for (const byte of bytes) if (byte === 0x0a) lines++
+  return lines
+}
+
+function realOrGenerated(t: Test, dir: string): string[] {
+  if (existsSync(REAL_LOGS)) {
+    return readdirSync(REAL_LOGS)
+      .filter(name => name.endsWith('.log'))
+      .map(name => join(REAL_LOGS, name))
+  }
+  t.comment(`${REAL_LOGS} is not here: generated logs take the place of real ones`)
+  const random = seededFraction(1)
+  return SAMPLE_KINDS.map(kind => {
+    const file = join(dir, `${kind}.log`)
+    writeFileSync(
+      file,
+      Array.from({ length: 5000 }, (_, i) => sampleRecord(kind, random, 1_772_366_400_000 + i * 10)).join(''),
+    )
+    return file
+  })
+}
