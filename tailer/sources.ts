@@ -52,6 +52,12 @@ const LOOKS_BEFORE_GIVING_UP = 2
 /** Compared at a time. */
 const SHARED_STEP_BYTES = 64 * 1024
 
+interface Beginning {
+  at: number
+  head: Buffer
+  tail: Buffer
+}
+
 interface Held {
   since: number
   isTold: boolean
@@ -269,26 +275,29 @@ export class Sources {
    * read again: a new source begins there and names its parent.
    */
   async #fork(source: Source, file: FoundFile, taken: Set<string>, reborn: Set<Source>): Promise<boolean> {
-    const begun = await this.#withFile(file, async handle => {
+    const begun = await this.#beginning(file, source)
+    if (begun === undefined || begun.at <= source.start) return false
+    await this.#end(source, reborn)
+    source.ino = 0
+    this.#drawFork(file, source, begun, 'file shorter after a power cut: reading goes on where it differs', reborn)
+    taken.add(file.path)
+    return true
+  }
+
+  /** Where the file stops having the lines of the source, and what is before that. */
+  #beginning(file: FoundFile, source: Source): Promise<Beginning | undefined> {
+    return this.#withFile(file, async handle => {
       const at = await this.#sharedLines(handle, file.stat.size, source)
       const tail = await readAt(handle, Math.max(0, at - TAIL_BYTES), at)
       return { at, tail, head: await readAt(handle, 0, Math.min(HEAD_BYTES, at)) }
     })
-    if (begun === undefined || begun.at <= source.start) return false
-    const { at: shared, head, tail } = begun
-    await this.#end(source, reborn)
-    source.ino = 0
-    const fork = this.#draw(file, shared, head, tail, false, source.name)
-    this.#parts.log.warn('file shorter after a power cut: reading goes on where it differs', {
-      path: file.path,
-      source: fork.name,
-      parent: source.name,
-      from: shared,
-      known: source.offset,
-    })
-    taken.add(file.path)
+  }
+
+  #drawFork(file: FoundFile, parent: Source, { at, head, tail }: Beginning, fact: string, reborn: Set<Source>): void {
+    const fork = this.#draw(file, at, head, tail, false, parent.name)
+    const fields = { path: file.path, source: fork.name, parent: parent.name, from: at, known: parent.offset }
+    this.#parts.log.warn(fact, fields)
     reborn.add(fork)
-    return true
   }
 
   /** How far the file has the lines that are known of the source: whole ones, a line that ends otherwise is another line. */
@@ -362,7 +371,7 @@ export class Sources {
       }
       this.#held.delete(file.path)
       const isOld = !setsBefore.has(set)
-      if (this.#isAfterPowerCut && isActiveName(file.path) && (await this.#goOnFromCopy(file, set, reborn))) continue
+      if (this.#isAfterPowerCut && isActiveName(file.path) && (await this.#goOnAfterUndone(file, set, reborn))) continue
       const isExcluded = file.isSibling && isOld
       const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
       const begun = await this.#withFile(file, async handle => ({
@@ -383,22 +392,27 @@ export class Sources {
     if (isNews.length > 0) await this.#parts.setsKnown([...new Set(isNews)])
   }
 
-  /** A power cut undid a copy and truncate: the file has again what was read, and goes on behind it. */
-  async #goOnFromCopy(file: FoundFile, set: string, reborn: Set<Source>): Promise<boolean> {
+  /**
+   * A power cut undid a truncation: the file has again what was read, or the beginning of it, and goes on behind that.
+   * Less than HEAD_BYTES in common may be a heading that every generation has: that proves nothing.
+   */
+  async #goOnAfterUndone(file: FoundFile, set: string, reborn: Set<Source>): Promise<boolean> {
+    let best: { source: Source; begun: Beginning } | undefined
     for (const source of this.#sources.values()) {
-      if (source.isExcluded || rotationSet(source.path) !== set) continue
-      if ((await this.#relate(file, source)) !== 'same') continue
-      const fork = this.#draw(file, source.offset, source.head, source.tail, false, source.name)
-      this.#parts.log.warn('a power cut undid a truncation: reading goes on where it was', {
-        path: file.path,
-        source: fork.name,
-        parent: source.name,
-        from: source.offset,
-      })
-      reborn.add(fork)
-      return true
+      if (source.isExcluded || source.offset === source.start || rotationSet(source.path) !== set) continue
+      const begun = await this.#beginning(file, source)
+      if (begun === undefined || begun.at <= Math.max(source.start, best?.begun.at ?? 0)) continue
+      if (begun.at >= HEAD_BYTES || begun.at === file.stat.size) best = { source, begun }
     }
-    return false
+    if (best === undefined) return false
+    this.#drawFork(
+      file,
+      best.source,
+      best.begun,
+      'a power cut undid a truncation: reading goes on where it differs',
+      reborn,
+    )
+    return true
   }
 
   async #isCopyInTheMaking(file: FoundFile, set: string): Promise<boolean> {
