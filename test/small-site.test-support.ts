@@ -2,7 +2,6 @@
 // REST. What a tailer would send is written by the test itself.
 import { join } from 'node:path'
 import { type RunningArchie, startArchie } from '../archie/archie.ts'
-import type { NamedHolder } from '../archie/fresh-source.ts'
 import { Buck } from '../buck/buck.ts'
 import { type RunningBuckFace, startBuckFace } from '../buck/face.ts'
 import { LEVELS, type Level } from '../shared/events.ts'
@@ -94,7 +93,7 @@ export class SmallSite {
   }
 
   /** The bucks as archie sees them, without links. */
-  holders(): NamedHolder[] {
+  holders(): { name: string; holder: Link | undefined }[] {
     return this.#ports.map((_, k) => ({ name: `buck${k}`, holder: this.#holderLinks[k] }))
   }
 
