@@ -24,6 +24,7 @@ export interface FleetPlan {
   /** Where each listens: { name, address }. */
   listens: { name: string; address: string }[]
   archieUrl: string
+  porterUrl: string
   /** Each role's own folder: locked by it while it runs. */
   roleFolders: string[]
 }
@@ -109,6 +110,7 @@ export function planFleet(options: FleetOptions): FleetPlan {
       { name: 'tailer', address: at(archiePort + TAILER_OFFSET) },
     ],
     archieUrl: `http://${at(archiePort)}`,
+    porterUrl: `http://${at(archiePort + PORTER_OFFSET)}`,
     roleFolders: roles.flatMap(role => role.folder ?? []),
   }
 }

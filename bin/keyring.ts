@@ -65,7 +65,7 @@ export function makeKeys(
         node,
         notAfterMs: options.notAfterMs,
       })
-      write(passFile, `${encodePass(pass)}\n`, PUBLIC_MODE)
+      write(passFile, `${encodePass(pass)}\n`, node === 'any' ? SECRET_MODE : PUBLIC_MODE)
     }
     made.push({ file: passFile, what: `pass of ${role} ${node === 'any' ? '(any machine)' : node}`, isNew })
   }

@@ -5,7 +5,9 @@ import { askArchie } from './archie-place.ts'
 import type { PlaceSource } from './place.ts'
 import { bold, counted, dim, escapeControls, size, table } from './terminal.ts'
 
-const POLL_MS = 200
+const POLL_MS = 100
+/** Nothing to carry at so many looks in a row: the porter hears of what grew within one of them. */
+const QUIET_POLLS = 4
 /** The tailer has heard that all is archived; the index is filled first. So long without any progress is a fault. */
 const STANDSTILL_MS_MAX = 60_000
 const FILES_SHOWN = 30
@@ -28,18 +30,38 @@ export async function sourcesSnapshot(url: string): Promise<PlaceSource[]> {
   return (await askArchie<{ sources: PlaceSource[] }>(url, '/api/v1/sources')).sources
 }
 
-/** Waits until index and archive hold the same of every file. */
-export async function waitUntilAllIsThere(url: string, paths: string[], before: PlaceSource[]): Promise<OnceReport> {
-  let lastSum = -1
+/** Waits until index and archive hold the same of every file, and the porter has nothing left to carry. */
+export async function waitUntilAllIsThere(
+  urls: { archie: string; porter: string },
+  paths: string[],
+  before: PlaceSource[],
+): Promise<OnceReport> {
+  let lastMark = ''
   let progressAt = performance.now()
+  let quietPolls = 0
   for (;;) {
-    const report = reportOf(paths, before, await sourcesSnapshot(url))
-    if (report.missing.length === 0) return { ...report, holes: await openHoles(url) }
-    const sum = report.files.reduce((total, { indexed, archived }) => total + indexed + archived, 0)
-    if (sum !== lastSum) progressAt = performance.now()
-    lastSum = sum
-    if (performance.now() - progressAt > STANDSTILL_MS_MAX) return { ...report, holes: await openHoles(url) }
+    const report = reportOf(paths, before, await sourcesSnapshot(urls.archie))
+    const waiting = await bucketsWaiting(urls.porter)
+    // What the tailer said last (the signed manifests) may just be on its way to the porter.
+    quietPolls = report.missing.length === 0 && waiting === 0 ? quietPolls + 1 : 0
+    const mark = JSON.stringify([waiting, report.files])
+    if (mark !== lastMark) progressAt = performance.now()
+    lastMark = mark
+    if (quietPolls >= QUIET_POLLS || performance.now() - progressAt > STANDSTILL_MS_MAX) {
+      return { ...report, holes: await openHoles(urls.archie) }
+    }
     await sleep(POLL_MS)
+  }
+}
+
+/** Buckets that grew and are not indexed or archived; undefined while the porter is being started again. */
+async function bucketsWaiting(url: string): Promise<number | undefined> {
+  try {
+    const response = await fetch(`${url}/status`)
+    const { bucks } = (await response.json()) as { bucks: { toIndex: number; toArchive: number }[] }
+    return bucks.reduce((sum, { toIndex, toArchive }) => sum + toIndex + toArchive, 0)
+  } catch {
+    return undefined // asked again; STANDSTILL_MS_MAX bounds it
   }
 }
 

@@ -119,7 +119,7 @@ async function restoreOne(place: Place, source: PlaceSource, out: string, flags:
     await sink.commit()
     const proof = isPart
       ? ''
-      : `, ${result.checked === 0 ? 'no step hashes known' : `${counted(result.checked, 'step hash').replace(/hashs$/, 'hashes')} agree`}`
+      : `, ${result.checked === 0 ? 'no step hashes known' : `step hashes that agree: ${result.checked}`}`
     process.stderr.write(
       `bucktail: ${escapeControls(source.path)} of ${escapeControls(source.host)}: ${size(bytes)}, sha256 ${result.sha256}${proof}${out === '-' ? '' : `, written to ${out}`}\n`,
     )

@@ -117,7 +117,9 @@ export async function up(given: string[], flags: Flags): Promise<number> {
       return EXIT.fine
     }
     if ((await stopRequest.or(done.promise)) === 'stopped') throw interrupted(data)
-    const report = await stopRequest.or(waitUntilAllIsThere(plan.archieUrl, files.files, before))
+    const report = await stopRequest.or(
+      waitUntilAllIsThere({ archie: plan.archieUrl, porter: plan.porterUrl }, files.files, before),
+    )
     say?.end()
     if (report === 'stopped') throw interrupted(data)
     await stopAll(children)
