@@ -59,6 +59,11 @@ export class TestClock implements Clock {
     }
   }
 
+  /** Sleeps that were neither woken nor given up. */
+  get sleeping(): number {
+    return this.#sleepers.size
+  }
+
   /** The wall clock only, at once. */
   step(ms: number): void {
     this.#nowMs += ms

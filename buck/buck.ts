@@ -195,11 +195,19 @@ export class Buck {
     this.#changes.close()
     this.#subscribers.close()
     await this.#tending
-    // A want may wait for a tailer that does not answer.
-    await Promise.race([Promise.all(this.#running), this.#world.clock.sleep(DRAIN_MS)])
+    await this.#drain()
     await this.#store.close()
     for (const link of this.#links) link.close('the buck is stopping')
     this.#world.log.info('buck closed', { name: this.#config.name })
+  }
+
+  /** Waits for what is being answered, but not for ever: a want may wait for a tailer that does not answer. */
+  async #drain(): Promise<void> {
+    const drained = new AbortController()
+    const tooLong = this.#world.clock.sleep(DRAIN_MS, drained.signal).catch(() => undefined) // aborted: all is answered
+    await Promise.race([Promise.all(this.#running), tooLong])
+    // A timer left behind would keep the process for as long.
+    drained.abort()
   }
 
   async #tend(): Promise<void> {

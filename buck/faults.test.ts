@@ -395,6 +395,15 @@ test('close finishes the appends that were asked for, then closes the links; lat
   await t.rejects(send(tailer, packetOf(99)), { name: 'LinkLostError' })
 })
 
+test('a buck that is closed leaves no timer behind', async t => {
+  const { buck, world } = await openBuck(t.testdir())
+  const link = await connectTailer(buck, world)
+  await send(link, packetOf(1))
+  await buck.close()
+  await settle()
+  t.equal(world.clock.sleeping, 0)
+})
+
 test('a name that would leave the folder, and no folder at all, are refused with a sentence', async t => {
   const folder = t.testdir()
   await t.rejects(openBuck(folder, { name: '../x' }), { message: /cannot be a buck's name/ })
