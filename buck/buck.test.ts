@@ -298,9 +298,35 @@ test('buckets of 1970 and 2036 are accepted, and their age counts from their arr
   t.same((await porter.ask('prune', { before: BUCKET - 86_400 })).body, { packets: 0, bytes: 0 })
   await world.clock.pass(10_000)
   t.equal(buck.status().packets, 2)
+  // Somebody who says what time it is.
+  await send(tailer, packetOf(3))
   await world.clock.pass(15_000)
-  t.equal(buck.status().packets, 0)
+  t.equal(buck.status().packets, 1)
   await buck.close()
+})
+
+test('a wall clock that stepped, or that no tailer confirms, drops nothing by age', async t => {
+  const folder = t.testdir()
+  const { buck, world } = await openBuck(folder, { keepSeconds: 3600 })
+  const tailer = await connectTailer(buck, world)
+  const porter = connect(buck, world, 'porter', PORTER)
+  const [first, second] = [packetOf(1), packetOf(2)]
+  await send(tailer, first)
+  await send(tailer, second)
+  await porter.ask('archived', { tailer: TAILER.id, runs: [runOf(first, second)] })
+  world.clock.step(10 * 365 * 86_400_000)
+  await world.clock.pass(5_000)
+  t.equal(buck.status().packets, 2, 'ten years ahead')
+  await buck.close()
+
+  const again = await openBuck(folder, { keepSeconds: 3600 }, world)
+  await world.clock.pass(5_000)
+  t.equal(again.buck.status().packets, 2, 'started with a wrong clock')
+  const back = await connectTailer(again.buck, world)
+  await send(back, packetOf(3, { bucket: Math.floor(world.clock.now() / 1000) }))
+  await world.clock.pass(2_000)
+  t.equal(again.buck.status().packets, 1, 'a tailer says that it is so late')
+  await again.buck.close()
 })
 
 test('changes tell each bucket that grew once, wait for growth, and answer a cursor of another start with everything', async t => {

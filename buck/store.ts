@@ -7,6 +7,7 @@
 import { crc32 } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
 import { CorruptEntryError, type Entry, readEntry } from '../shared/bucket-file.ts'
+import { ClockCheck } from '../shared/clock-check.ts'
 import { RefusedError } from '../shared/link.ts'
 import { type Gone, type Manifest, manifestDigest } from '../shared/manifest.ts'
 import {
@@ -41,7 +42,7 @@ export interface StoreConfig {
   /** Of all bucket files on all disks. */
   bytesMax: number
   bucketSeconds: number
-  /** Drop a bucket file as soon as all in it is archived. Else only when it is older than `keepSeconds`. */
+  /** Drop a bucket file as soon as all in it is archived. Else only when it is older than `keepSeconds`, too. */
   dropArchived: boolean
   keepSeconds: number
   /** From the end of a bucket to the sync of its file. */
@@ -53,6 +54,7 @@ export class Store {
   readonly #config: StoreConfig
   readonly #changes: ChangeLog
   readonly #disks: DiskFolder[]
+  readonly #clockCheck: ClockCheck
   readonly #storing = new Map<string, Promise<void>>()
   /** Bucket → porter → change number at which it last read the inventory. */
   readonly #inventoried = new Map<Bucket, Map<string, number>>()
@@ -70,6 +72,7 @@ export class Store {
     this.#config = config
     this.#changes = changes
     this.damages = new Damages(world.log)
+    this.#clockCheck = new ClockCheck(world.clock, config.bucketSeconds)
     const syncAfterMs = config.bucketSeconds * 1000 + config.syncAfterMs
     this.#disks = config.folders.map(
       (folder, index) => new DiskFolder(world, { index, folder, me: config.name, syncAfterMs }),
@@ -334,6 +337,7 @@ export class Store {
           const file = this.holdings.file(disk.path(bucket), disk.index, bucket, this.#world.clock.now())
           this.holdings.grow(file, bytes)
           onStored(file, position)
+          this.#clockCheck.saw([bucket])
           const number = this.#changes.grew(bucket)
           if (kind !== 'packet') file.wordNumber = number
         })
@@ -423,9 +427,15 @@ export class Store {
 
   #mayGo(file: HeldFile): boolean {
     if (file.unarchived > 0) return false
-    if (this.#world.clock.now() - ageFromMs(file) > this.#config.keepSeconds * 1000) return true
+    if (this.#isOld(file)) return true
     // A manifest that came after the porter read the inventory is not archived with it.
     return this.#config.dropArchived && file.packets.size > 0 && file.archivedNumber >= file.wordNumber
+  }
+
+  /** By a clock that did not step and that a tailer confirms: one that is wrong would drop everything at once. */
+  #isOld(file: HeldFile): boolean {
+    const ageMs = this.#world.clock.now() - ageFromMs(file)
+    return ageMs > this.#config.keepSeconds * 1000 && this.#clockCheck.isSane
   }
 
   /** One at a time. False if something came into the file meanwhile. */

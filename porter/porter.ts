@@ -6,9 +6,10 @@
 //     per buck   link kept by a Fleet ─▶ follow its change log ─▶ mark what grew            (follow.ts, buck-view.ts)
 //     rounds     what grew and is over: index · what is old: archive, tell "archived"       (carry.ts)
 //                look: what is missing? want, rescue, refill                                (wants.ts, mend.ts)
-//                tidy: retention, prune, merging of segments; only with lease and sane clock (clock-check.ts)
+//                tidy: retention, prune, merging of segments; only with lease and sane clock (shared/clock-check.ts)
 //
 // All state is in memory and begins empty with every tenure: what is done is known from the stores themselves.
+import { ClockCheck } from '../shared/clock-check.ts'
 import { Fleet, type FleetTimes } from '../shared/fleet.ts'
 import type { Lease } from '../shared/lease.ts'
 import { type Dialer, type Link, RefusedError } from '../shared/link.ts'
@@ -19,7 +20,6 @@ import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { BuckView } from './buck-view.ts'
 import { Carry, type CarryCounts, type Errand } from './carry.ts'
-import { ClockCheck } from './clock-check.ts'
 import { Due } from './due.ts'
 import { follow } from './follow.ts'
 import { epochKey } from './inventory.ts'

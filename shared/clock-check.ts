@@ -4,10 +4,11 @@
 //   steady     the wall clock did not step against the monotonic one within the last hour
 //   witnessed  some tailer filled a bucket of about now within the last ten minutes
 //
-// A clock that is wrong together with all tailers' (one machine alone) is not found out; what leaves the index too early
-// is archived or still held by the bucks, and is filled in again when the clock is right.
-import type { Bucket } from '../shared/messages.ts'
-import type { Clock } from '../shared/world.ts'
+// A clock that is wrong together with all tailers' (one machine alone) is not found out. That loses nothing: what leaves
+// the index too early is archived or still held by the bucks, and is filled in again when the clock is right; and bucks
+// drop only what is archived.
+import type { Bucket } from './messages.ts'
+import type { Clock } from './world.ts'
 
 export const CLOCK_TOLERANCE_MS = 60_000
 const STEADY_MS = 3_600_000
