@@ -167,6 +167,8 @@ export class Sources {
     if (source.isExcluded) return true
     if (source.isFinished) return this.#isStillOver(source, file)
     if (stat.size < source.offset) return false
+    // Born, and nothing read of it yet: the inode is all that is known.
+    if (source.offset === source.start && source.tail.length === 0) return true
     if (source.isChecked || (source.file !== undefined && stat.size === source.size)) return true
     const isSame = await this.#withFile(
       file,
@@ -219,7 +221,11 @@ export class Sources {
       return
     }
     source.unfoundLooks++
-    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#isAfterPowerCut) return
+    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#isAfterPowerCut) {
+      // Until that is decided, nobody else begins with the file.
+      if (atInode !== undefined) taken.add(atInode.path)
+      return
+    }
     if (atInode !== undefined) {
       if (this.#isAfterPowerCut && (await this.#fork(source, atInode, taken, reborn))) return
       await this.#giveUpRest(source, 'truncated or overwritten before it was read', reborn)
@@ -354,7 +360,7 @@ export class Sources {
     for (const file of rest) {
       const set = rotationSet(file.path)
       if (!isActiveName(file.path) && !isLast) {
-        if (await this.#isCopyInTheMaking(file, set)) {
+        if (await this.#isCopyInTheMaking(file, set, found)) {
           const held = this.#held.get(file.path) ?? { since: now, isTold: false }
           this.#held.set(file.path, held)
           if (now - held.since < this.#config.holdBackMs) continue
@@ -415,13 +421,28 @@ export class Sources {
     return true
   }
 
-  async #isCopyInTheMaking(file: FoundFile, set: string): Promise<boolean> {
+  async #isCopyInTheMaking(file: FoundFile, set: string, found: Map<string, FoundFile>): Promise<boolean> {
     for (const source of this.#sources.values()) {
       if (source.isExcluded || source.offset === source.start || rotationSet(source.path) !== set) continue
       if (source.path === file.path && source.isFinished) continue
       if ((await this.#relate(file, source)) !== 'other') return true
     }
+    // The original may be as new to us as the copy.
+    for (const live of found.values()) {
+      if (live === file || rotationSet(live.path) !== set || !isActiveName(live.path)) continue
+      if (live.stat.size >= file.stat.size && (await this.#isBeginningOf(file, live))) return true
+    }
     return false
+  }
+
+  /** Told by its head and its last bytes. */
+  async #isBeginningOf(file: FoundFile, live: FoundFile): Promise<boolean> {
+    const { size } = file.stat
+    const ends = (handle: OpenFile) =>
+      Promise.all([readAt(handle, 0, Math.min(size, HEAD_BYTES)), readAt(handle, Math.max(0, size - TAIL_BYTES), size)])
+    const own = await this.#withFile(file, ends)
+    const other = await this.#withFile(live, ends)
+    return own !== undefined && other !== undefined && own.every((bytes, i) => bytes.equals(other[i]))
   }
 
   #draw(file: FoundFile, start: number, head: Buffer, tail: Buffer, isExcluded: boolean, parent?: string): Source {

@@ -24,6 +24,8 @@ export interface Inode {
   names: number
   handles: number
   durableNames: number
+  /** Its number may be taken again; once. */
+  isFreed: boolean
   entries: Map<string, Inode>
   durable: Map<string, Inode>
 }
@@ -306,6 +308,7 @@ export class SimDisk {
       names: 0,
       handles: 0,
       durableNames: 0,
+      isFreed: false,
       entries: new Map(),
       durable: new Map(),
     }
@@ -336,7 +339,8 @@ export class SimDisk {
   }
 
   #freeIfUnnamed(inode: Inode): void {
-    if (inode.names > 0 || inode.handles > 0 || inode.kind === 'folder') return
+    if (inode.names > 0 || inode.handles > 0 || inode.kind === 'folder' || inode.isFreed) return
+    inode.isFreed = true
     this.#usedBytes -= inode.size
     this.#dirty.delete(inode)
     this.#freed.push(inode)
