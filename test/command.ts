@@ -96,8 +96,9 @@ export async function startUp(
   const port = await freeFleetPort()
   const child = start(['up', '--port', String(port), ...args], options)
   t.teardown(async () => {
+    // In good order, so that nobody writes into a folder that is being removed.
     if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGKILL') // its children notice and stop by themselves
+      child.kill('SIGINT')
       await once(child, 'close')
     }
   })

@@ -12,7 +12,7 @@ import { STEP_BYTES } from '../../shared/manifest.ts'
 import { RangeSet } from '../../shared/ranges.ts'
 import { CommandError, EXIT, failure, reasonOf, usageError } from '../fail.ts'
 import { openPlace, type Place, type PlaceFlags, type PlaceSource } from '../place.ts'
-import { counted, escapeControls, Output, OutputClosedError, size, table } from '../terminal.ts'
+import { escapeControls, Output, OutputClosedError, size, table } from '../terminal.ts'
 
 /** Missing ranges named in one message. */
 const HOLES_SHOWN = 10
