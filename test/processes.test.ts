@@ -42,6 +42,14 @@ test('20 kills with -9 over all processes: no line missing, none twice, every fi
       env: { BUCKTAIL_PORTER_ARCHIVE_AFTER: '1s' },
     },
   )
+  // Generations that are older than the tailer's first look are not its own: the first rotation comes after that look.
+  const tailerUrl = `http://127.0.0.1:${Number(new URL(up.url).port) + 10}`
+  const first = writers.reduce((sum, writer) => sum + writer.bytes, 0)
+  const hasLooked = async () => {
+    const response = await fetch(`${tailerUrl}/status`)
+    return ((await response.json()) as { bytesRead: number }).bytesRead >= first
+  }
+  await until('the first lines are read', hasLooked, 60_000)
   t.teardown(() => (t.passing() ? rm(dir, { recursive: true, force: true }) : t.comment(`kept: ${dir}`)))
   const startedAt = performance.now()
   const killTimes = Array.from({ length: KILLS }, () => random() * SECONDS * 1000).sort((a, b) => a - b)
