@@ -37,21 +37,13 @@ export class Reader {
     source.size = stat.size
     if (stat.size < source.offset) return this.#lose(source, 'shorter than what was read of it')
     await this.#skipCovered(source)
-    if (stat.size === source.offset) {
-      if (stat.mtimeMs !== source.checkedMtimeMs && source.offset > 0) {
-        if (!(await this.#isSame(source))) return this.#lose(source, 'rewritten with the same size')
-        source.checkedMtimeMs = stat.mtimeMs
-      }
-      source.isChecked = false
-      return 0
-    }
+    if (stat.size === source.offset && (stat.mtimeMs === source.checkedMtimeMs || source.offset === 0)) return 0
     const isPartOnly = source.partial?.size === stat.size
     if (isPartOnly && !isLast && now - source.partial!.since < this.#partialMs) return 0
-    if (!source.isChecked) {
-      if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it')
-      source.isChecked = true
-      source.checkedMtimeMs = stat.mtimeMs
-    }
+    // Compared before every read, not only after a wait: a file may be cut and grow past the offset between any two.
+    if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it')
+    source.checkedMtimeMs = stat.mtimeMs
+    if (stat.size === source.offset) return 0
     const limit = Math.min(stat.size, source.readLimit)
     const wanted = Math.min(READ_BYTES, limit - source.offset)
     const got = await file.read(this.#buffer.subarray(0, wanted), source.offset)

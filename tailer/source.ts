@@ -41,8 +41,6 @@ export class Source {
   isFinished: boolean
   /** Known from the bucks only: whether its file was read to its end before it went, nobody can say. */
   isRemembered = false
-  /** Content was compared since the last wait. */
-  isChecked = false
   /** Modification time and size when last compared: a file replaced by one of the same size differs in the first. */
   checkedMtimeMs = 0
   /** Size at which only a part of a line was there, and since when (monotonic ms). */

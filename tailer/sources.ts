@@ -60,7 +60,8 @@ interface Beginning {
 
 interface Held {
   since: number
-  isTold: boolean
+  /** Size at which every byte of it was compared and is in packets of a known source. */
+  readSize: number | undefined
 }
 
 export class Sources {
@@ -169,7 +170,7 @@ export class Sources {
     if (stat.size < source.offset) return false
     // Born, and nothing read of it yet: the inode is all that is known.
     if (source.offset === source.start && source.tail.length === 0) return true
-    if (source.isChecked || (source.file !== undefined && stat.size === source.size)) return true
+    if (source.file !== undefined && stat.mtimeMs === source.checkedMtimeMs) return true
     const isSame = await this.#withFile(
       file,
       async handle => (await relation(handle, stat.size, source, this.#known(source))) === 'same',
@@ -220,6 +221,7 @@ export class Sources {
       )
       return
     }
+    if (this.#isAfterPowerCut && (await this.#fork(source, atInode, candidates, taken, reborn))) return
     source.unfoundLooks++
     if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#isAfterPowerCut) {
       // Until that is decided, nobody else begins with the file.
@@ -227,7 +229,6 @@ export class Sources {
       return
     }
     if (atInode !== undefined) {
-      if (this.#isAfterPowerCut && (await this.#fork(source, atInode, taken, reborn))) return
       await this.#giveUpRest(source, 'truncated or overwritten before it was read', reborn)
       return
     }
@@ -261,7 +262,6 @@ export class Sources {
     source.size = file.stat.size
     source.isLost = false
     source.isUnlinked = false
-    source.isChecked = false
     source.isSettled = false
     source.missingSince = undefined
     source.isRemembered = false
@@ -277,16 +277,29 @@ export class Sources {
   }
 
   /**
-   * After a power cut a file may be shorter than what was read of it. What it still shares with the known content is not
-   * read again: a new source begins there and names its parent.
+   * After a power cut a file may be shorter than what was read of it, and go on in another way. What it still shares with
+   * the known content is not read again: a new source begins there and names its parent. The file at its inode is
+   * believed; another one of the rotation set must share enough to prove something.
    */
-  async #fork(source: Source, file: FoundFile, taken: Set<string>, reborn: Set<Source>): Promise<boolean> {
-    const begun = await this.#beginning(file, source)
-    if (begun === undefined || begun.at <= source.start) return false
+  async #fork(
+    source: Source,
+    atInode: FoundFile | undefined,
+    candidates: FoundFile[],
+    taken: Set<string>,
+    reborn: Set<Source>,
+  ): Promise<boolean> {
+    let best: { file: FoundFile; begun: Beginning } | undefined
+    for (const file of candidates) {
+      const begun = await this.#beginning(file, source)
+      if (begun === undefined || begun.at <= Math.max(source.start, best?.begun.at ?? 0)) continue
+      if (file === atInode || isProof(begun, file)) best = { file, begun }
+    }
+    if (best === undefined) return false
     await this.#end(source, reborn)
     source.ino = 0
-    this.#drawFork(file, source, begun, 'file shorter after a power cut: reading goes on where it differs', reborn)
-    taken.add(file.path)
+    const fact = 'file shorter after a power cut: reading goes on where it differs'
+    this.#drawFork(best.file, source, best.begun, fact, reborn)
+    taken.add(best.file.path)
     return true
   }
 
@@ -318,7 +331,7 @@ export class Sources {
     return 0
   }
 
-  async #sharedBytes(file: OpenFile, end: number, source: Source): Promise<number> {
+  async #sharedBytes(file: OpenFile, end: number, source: Source, trustsUnknown = true): Promise<number> {
     const known = this.#known(source)
     let step = SHARED_STEP_BYTES
     for (let at = 0; at < end; ) {
@@ -332,6 +345,7 @@ export class Sources {
         const actual = await readAt(file, at, to)
         for (let i = 0; i < to - at; i++) if (actual[i] !== expected[i]) return at + i
       }
+      if (expected === undefined && !trustsUnknown) return at
       // Unknown: not in the journal any more, so archived long before the cut, and on the disk long before it.
       at = to
       step = expected === undefined ? step : Math.min(SHARED_STEP_BYTES, step * 2)
@@ -361,23 +375,17 @@ export class Sources {
       const set = rotationSet(file.path)
       if (!isActiveName(file.path) && !isLast) {
         if (await this.#isCopyInTheMaking(file, set, found)) {
-          const held = this.#held.get(file.path) ?? { since: now, isTold: false }
+          const held = this.#held.get(file.path) ?? { since: now, readSize: undefined }
           this.#held.set(file.path, held)
+          if (held.readSize !== file.stat.size && (await this.#isAllRead(file, set))) held.readSize = file.stat.size
           if (now - held.since < this.#config.holdBackMs) continue
-          await this.#parts.giveUp(
-            this.#word(
-              undefined,
-              file.path,
-              0,
-              'equal to a known file for too long: read as a file of its own',
-              'alarm',
-            ),
-          )
+          await this.#decideHeld(file, held.readSize === file.stat.size, reborn)
+          if (held.readSize === file.stat.size) continue
         }
       }
       this.#held.delete(file.path)
       const isOld = !setsBefore.has(set)
-      if (this.#isAfterPowerCut && isActiveName(file.path) && (await this.#goOnAfterUndone(file, set, reborn))) continue
+      if (this.#isAfterPowerCut && (await this.#goOnAfterUndone(file, set, reborn))) continue
       const isExcluded = file.isSibling && isOld
       const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
       const begun = await this.#withFile(file, async handle => ({
@@ -408,7 +416,7 @@ export class Sources {
       if (source.isExcluded || source.offset === source.start || rotationSet(source.path) !== set) continue
       const begun = await this.#beginning(file, source)
       if (begun === undefined || begun.at <= Math.max(source.start, best?.begun.at ?? 0)) continue
-      if (begun.at >= HEAD_BYTES || begun.at === file.stat.size) best = { source, begun }
+      if (isProof(begun, file)) best = { source, begun }
     }
     if (best === undefined) return false
     this.#drawFork(
@@ -433,6 +441,30 @@ export class Sources {
       if (live.stat.size >= file.stat.size && (await this.#isBeginningOf(file, live))) return true
     }
     return false
+  }
+
+  /** Every byte of the file is known to be in packets of one source: more than a heading, and none of it unknown. */
+  async #isAllRead(file: FoundFile, set: string): Promise<boolean> {
+    const { size } = file.stat
+    if (size < HEAD_BYTES) return false
+    for (const source of this.#sources.values()) {
+      if (source.isExcluded || source.offset < size || rotationSet(source.path) !== set) continue
+      const shared = await this.#withFile(file, handle => this.#sharedBytes(handle, size, source, false))
+      if (shared === size) return true
+    }
+    return false
+  }
+
+  /** The time to hold it back is over. A proven copy is never read; anything else is a file of its own. Either is told. */
+  async #decideHeld(file: FoundFile, isCopy: boolean, reborn: Set<Source>): Promise<void> {
+    const why = isCopy
+      ? 'a copy of what was read already: not read again'
+      : 'equal to a known file for too long: read as a file of its own'
+    await this.#parts.giveUp(this.#word(undefined, file.path, 0, why, 'alarm'))
+    if (!isCopy) return
+    this.#held.delete(file.path)
+    const head = (await this.#withFile(file, handle => readAt(handle, 0, HEAD_BYTES))) ?? Buffer.alloc(0)
+    reborn.add(this.#draw(file, 0, head, Buffer.alloc(0), true))
   }
 
   /** Told by its head and its last bytes. */
@@ -523,12 +555,18 @@ export class Sources {
     return relates ?? 'other'
   }
 
+  /** Bytes [from, to) of a source; those before its start are its parent's. */
   #known(source: Source): (from: number, to: number) => Promise<Buffer | undefined> {
     return async (from, to) => {
       const tailFrom = source.offset - source.tail.length
       if (from >= tailFrom && to <= source.offset) return source.tail.subarray(from - tailFrom, to - tailFrom)
       if (to <= source.head.length) return source.head.subarray(from, to)
-      return this.#parts.journalBytes(source, from, to)
+      if (from >= source.start) return this.#parts.journalBytes(source, from, to)
+      const parent = source.parent === undefined ? undefined : this.#sources.get(source.parent)
+      const before = parent && (await this.#known(parent)(from, Math.min(to, source.start)))
+      if (before === undefined || to <= source.start) return before
+      const own = await this.#parts.journalBytes(source, source.start, to)
+      return own && Buffer.concat([before, own])
     }
   }
 
@@ -553,6 +591,11 @@ export class Sources {
       await file.close()
     }
   }
+}
+
+/** Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else. */
+function isProof(begun: Beginning, file: FoundFile): boolean {
+  return begun.at >= HEAD_BYTES || begun.at === file.stat.size
 }
 
 /** The file's name without its endings: `nginx` of `/var/log/nginx.access.log`. */

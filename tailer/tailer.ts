@@ -385,7 +385,8 @@ class Life {
     const manifest = this.#sealer.seal(this.#epoch, this.#bucket, isFarewell)
     await this.#untilWritten(() => this.#journal.appendManifest(manifest))
     this.#remember(manifest)
-    for (const link of this.#fleet.open()) await this.#tell(link, manifest.bucket)
+    // Not waited for: a slow buck must not hold up the reading. Who missed it is told by the ensure loop.
+    for (const link of this.#fleet.open()) void this.#tell(link, manifest.bucket)
   }
 
   #remember(manifest: Manifest): void {
