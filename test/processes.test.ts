@@ -71,8 +71,9 @@ test('20 kills with -9 over all processes: no line missing, none twice, every fi
   }
   const lines = writers.reduce((sum, writer) => sum + writer.lines, 0)
   const bytes = writers.reduce((sum, writer) => sum + writer.bytes, 0)
-  const files = writers.reduce((sum, writer) => sum + writer.done.length + 1, 0)
-  t.comment(`${lines} lines, ${bytes} bytes, ${files} files; killed: ${killed.join(' ')}`)
+  // One that was renamed in the last moment has no successor yet.
+  const files = writers.flatMap(writer => [...writer.done, writer.path]).filter(path => existsSync(path))
+  t.comment(`${lines} lines, ${bytes} bytes, ${files.length} files; killed: ${killed.join(' ')}`)
   t.ok(killed.length >= 20, `${killed.length} kills`)
 
   let archived = 0
@@ -111,7 +112,7 @@ test('20 kills with -9 over all processes: no line missing, none twice, every fi
   const out = join(dir, 'restored')
   const restored = await run(['restore', '--all', '--file', '/**', '--archie', up.url, '--out', out])
   t.equal(restored.code, 0, `restore: ${restored.stderr.slice(-2000)}`)
-  const written = writers.flatMap(writer => [...writer.done, writer.path].map(path => sha256(path)))
+  const written = files.map(sha256)
   t.same(
     readdirSync(out)
       .map(name => sha256(join(out, name)))
@@ -176,5 +177,5 @@ function wrong(seen: Uint8Array, lines: number): string[] {
 }
 
 function sha256(path: string): string {
-  return existsSync(path) ? createHash('sha256').update(readFileSync(path)).digest('hex') : `${path} is missing`
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
 }
