@@ -71,7 +71,9 @@ export class FolderHolder implements PacketHolder, LedgerHolder {
     if (type === 'inventory') {
       const { bucket } = body as Asks['inventory']['ask']
       const { ids, manifests, gone } = this.#inBucket(bucket)
-      return { body: { tailers: ids.map(id => ({ tailer: id.tailer, runs: [runOf(id)] })), manifests, gone } }
+      return {
+        body: { tailers: ids.map(id => ({ tailer: id.tailer, runs: [runOf(id)] })), manifests, gone, number: 1 },
+      }
     }
     if (type === 'contacts') return { body: { tailers: [], sources: [...this.#records.values()] } }
     const payloads: Buffer[] = []

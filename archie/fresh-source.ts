@@ -7,6 +7,7 @@
 // - Bytes are a cache of CACHE_BYTES_MAX, the oldest go first; header and runs stay, so a search knows which packets
 //   could match and fetches those again.
 // - Over PACKETS_MAX the oldest buckets are not followed any more; every search says so (`gaps`).
+import { readInventory } from '../shared/inventory.ts'
 import type { Reply } from '../shared/link.ts'
 import { type Asks, type Bucket, type IdRun, type PacketId, SUM_BYTES, type TailerId } from '../shared/messages.ts'
 import { decodePackets, type Packet, type PacketHeader, packetKey } from '../shared/packet.ts'
@@ -226,7 +227,7 @@ export class FreshSource {
       const newest = [...cursor.pending].sort((a, b) => b - a).slice(0, INVENTORIES_PER_ROUND)
       for (const bucket of newest) {
         cursor.askedAtMs = this.#world.clock.monotonic()
-        const { body: inventory } = await holder.ask('inventory', { bucket }, undefined, ASK_TIMEOUT_MS)
+        const inventory = await readInventory(holder, bucket, ASK_TIMEOUT_MS)
         for (const { tailer, runs } of inventory.tailers) await this.#register(name, bucket, tailer, runs)
         cursor.pending.delete(bucket)
       }

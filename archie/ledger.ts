@@ -1,5 +1,6 @@
 // Gathers what the ledger is computed from: bucks, index, archive. Inventories are kept between two readings, and only
 // those of buckets that grew are asked for again.
+import { type Inventory, readInventory } from '../shared/inventory.ts'
 import { computeLedger, type Ledger } from '../shared/ledger.ts'
 import type { Reply } from '../shared/link.ts'
 import type { Asks, Bucket, SourceRecord, TailerContact } from '../shared/messages.ts'
@@ -26,7 +27,7 @@ export const HOLE_AFTER_MS = 24 * 60 * 60 * 1000
 interface Known {
   logId: string
   number: number
-  inventories: Map<Bucket, Asks['inventory']['answer']>
+  inventories: Map<Bucket, Inventory>
 }
 
 interface Told {
@@ -104,8 +105,7 @@ export class LedgerReader {
     // A new log: the buck restarted, and may have lost what it had not synced.
     if (changes.logId !== known.logId) known.inventories.clear()
     for (const bucket of changes.buckets) {
-      const { body: inventory } = await holder.ask('inventory', { bucket }, undefined, ASK_TIMEOUT_MS)
-      known.inventories.set(bucket, inventory)
+      known.inventories.set(bucket, await readInventory(holder, bucket, ASK_TIMEOUT_MS))
     }
     // Only now: if it broke off above, all of these are asked for again.
     known.logId = changes.logId

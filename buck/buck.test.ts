@@ -1,5 +1,6 @@
 import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { test } from 'tap'
+import { readInventory } from '../shared/inventory.ts'
 import type { Link, Server } from '../shared/link.ts'
 import { type Asks, FETCH_BYTES_MAX } from '../shared/messages.ts'
 import { decodePackets } from '../shared/packet.ts'
@@ -20,13 +21,20 @@ import {
   settle,
   TAILER,
 } from './buck.test-support.ts'
+import type { Buck } from './buck.ts'
 import { readBuckFolder } from './folder.ts'
+import { idsOfRun } from './holdings.ts'
 
 const PORTER = keysOf(9)
 const FILE = `buckets/0/${BUCKET}/buck0`
 
 async function inventory(porter: Link, bucket = BUCKET): Promise<Asks['inventory']['answer']> {
   return (await porter.ask('inventory', { bucket })).body
+}
+
+/** As a porter does that read the inventory and wrote its words into the archive. */
+async function wordsArchived(buck: Buck, porter: Link, { number }: { number: number }): Promise<void> {
+  await porter.ask('wordsArchived', { logId: buck.status().logId, buckets: [{ bucket: BUCKET, number }] })
 }
 
 async function fetchTexts(porter: Link, ...packets: { header: { id: Asks['fetch']['ask']['ids'][0] } }[]) {
@@ -46,6 +54,7 @@ test('a packet is acknowledged when it is in the bucket file, and found by inven
   t.same(await inventory(porter), {
     tailers: [{ tailer: TAILER.id, runs: [runOf(...packets)] }],
     manifests: [],
+    number: 3,
     gone: [],
   })
   t.same(await fetchTexts(porter, ...packets), [1, 2, 3])
@@ -204,7 +213,7 @@ test('what is archived is not wanted, also by id and sum after a restart; its fi
   const other = packetOf(2, { text: 'another content\n' })
   for (const packet of packets) await send(tailer, packet)
   await tailer.ask('manifest', { manifest: manifestOf() })
-  await inventory(porter)
+  await wordsArchived(buck, porter, await inventory(porter))
   await porter.ask('archived', { tailer: TAILER.id, runs: [runOf(...packets)] })
   await settle()
   t.match(told, [['archived', { tailer: TAILER.id }]])
@@ -277,15 +286,82 @@ test('a manifest that came after the inventory was read keeps its file', async t
   const porter = connect(buck, world, 'porter', PORTER)
   const packet = packetOf(1)
   await send(tailer, packet)
-  await inventory(porter)
+  const before = await inventory(porter)
   await tailer.ask('manifest', { manifest: manifestOf() })
   await porter.ask('archived', { tailer: TAILER.id, runs: [runOf(packet)] })
+  await wordsArchived(buck, porter, before)
   await world.clock.pass(3_000)
-  t.equal((await inventory(porter)).manifests.length, 1)
-  await porter.ask('archived', { tailer: TAILER.id, runs: [runOf(packet)] })
+  const after = await inventory(porter)
+  t.equal(after.manifests.length, 1)
+  await wordsArchived(buck, porter, after)
   await world.clock.pass(2_000)
   t.equal(buck.status().packets, 0)
   await buck.close()
+})
+
+test('a file with words only stays, however old, until a porter has archived them; so after a restart', async t => {
+  const folder = t.testdir()
+  const gaveUp = [{ source: 'ab', host: 'web1', path: '/log/a', from: 0, to: 9, reason: 'gone', kind: 'hole' as const }]
+  const { buck, world } = await openBuck(folder, { keepSeconds: 20 })
+  const tailer = await connectTailer(buck, world)
+  await tailer.ask('manifest', { manifest: manifestOf({ first: 0, last: 0, gaveUp }) })
+  await world.clock.pass(60_000)
+  const later = Math.floor(world.clock.now() / 1000)
+  await send(tailer, packetOf(1, { bucket: later })) // the clock is right
+  await world.clock.pass(3_000)
+  const porter = connect(buck, world, 'porter', PORTER)
+  t.equal((await porter.ask('prune', { before: later })).body.bytes, 0)
+  t.equal((await inventory(porter)).manifests.length, 1)
+  await buck.close()
+
+  const again = await openBuck(folder, { dropArchived: true }, world)
+  const back = connect(again.buck, world, 'porter', PORTER)
+  await world.clock.pass(3_000)
+  const read = await inventory(back)
+  t.equal(read.manifests.length, 1)
+  await wordsArchived(buck, back, read)
+  await world.clock.pass(3_000)
+  t.equal((await inventory(back)).manifests.length, 1, 'what was read of a former life does not count')
+  await wordsArchived(again.buck, back, read)
+  await world.clock.pass(3_000)
+  t.equal((await inventory(back)).manifests.length, 0)
+  await again.buck.close()
+})
+
+test('an inventory too long for one message is read in pages, and is the same whole', async t => {
+  const folder = t.testdir()
+  const { buck, world } = await openBuck(folder, { pageBytes: 400 })
+  const porter = connect(buck, world, 'porter', PORTER)
+  for (const keys of [1, 2, 3].map(keysOf)) {
+    const tailer = await connectTailer(buck, world, { keys })
+    // Every third is missing, as with three bucks; one has two contents.
+    for (let n = 1; n < 40; n++) if (n % 3 > 0) await send(tailer, packetOf(n, { keys }))
+    await send(tailer, packetOf(20, { keys, text: 'another content\n' }))
+    for (let n = 1; n < 4; n++) await tailer.ask('manifest', { manifest: manifestOf({ keys, first: n, last: n }) })
+  }
+  let pages = 0
+  const counted: Pick<Link, 'ask'> = {
+    ask: (...asked) => {
+      pages++
+      return porter.ask(...asked)
+    },
+  }
+  const paged = await readInventory(counted, BUCKET, 1000)
+  t.ok(pages > 10, `${pages} pages`)
+  await buck.close()
+
+  const other = await openBuck(folder, {}, world)
+  const whole = await readInventory(connect(other.buck, world, 'porter', PORTER), BUCKET, 1000)
+  const told = ({ tailers, manifests }: typeof whole) => ({
+    ids: tailers.flatMap(({ tailer, runs }) =>
+      runs.flatMap(run => [...idsOfRun(run)].map(id => `${tailer} ${id.sequence} ${id.sum}`)),
+    ),
+    manifests: manifests.map(manifest => manifest.signature.toString('hex')),
+  })
+  t.same(told(paged).ids.sort(), told(whole).ids.sort())
+  t.same(told(paged).manifests, told(whole).manifests)
+  t.equal(told(whole).ids.length, 3 * 27)
+  await other.buck.close()
 })
 
 test('buckets of 1970 and 2036 are accepted, and their age counts from their arrival', async t => {

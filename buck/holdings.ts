@@ -31,6 +31,8 @@ export interface Word {
   key: string
   file: HeldFile
   position: number
+  /** Of its content. */
+  bytes: number
 }
 
 export interface HeldFile {
@@ -44,9 +46,9 @@ export interface HeldFile {
   unarchived: number
   /** Wall clock, when its first entry came; after a restart the file's last change. */
   firstArrivalMs: number
-  /** Change number of its last word, and the one up to which a porter had read when it archived. */
+  /** Change number of its last word, and the one up to which a porter says that its words are archived. */
   wordNumber: number
-  archivedNumber: number
+  wordsArchivedNumber: number
   /** Sources in it, each at its state after the last packet in this file. */
   sources: Map<SourceMark, number>
   isDropped: boolean
@@ -75,7 +77,7 @@ export class Holdings {
       unarchived: 0,
       firstArrivalMs: arrivalMs,
       wordNumber: 0,
-      archivedNumber: 0,
+      wordsArchivedNumber: 0,
       sources: new Map(),
       isDropped: false,
     }
@@ -149,9 +151,9 @@ export class Holdings {
     for (let at = first; at; at = at.other) if (at.other === held) at.other = held.other
   }
 
-  addWord(kind: Word['kind'], key: string, file: HeldFile, position: number): Word | undefined {
+  addWord(word: Word): Word | undefined {
+    const { key, file } = word
     if (this.#words.has(key)) return undefined
-    const word: Word = { kind, key, file, position }
     this.#words.set(key, word)
     file.words.add(word)
     return word
@@ -187,25 +189,6 @@ export class Holdings {
 
   buckets(): Bucket[] {
     return [...this.#buckets.keys()]
-  }
-
-  /** Ids and sums of a bucket, by tailer. A sequence with two contents is in two runs. */
-  inventory(bucket: Bucket): { tailer: TailerId; runs: IdRun[] }[] {
-    const byEpoch = new Map<EpochHeld, Held[]>()
-    for (const file of this.bucket(bucket)) {
-      for (const held of file.packets) {
-        const list = byEpoch.get(held.of)
-        if (list) list.push(held)
-        else byEpoch.set(held.of, [held])
-      }
-    }
-    const tailers = new Map<TailerId, IdRun[]>()
-    for (const [{ tailer, epoch }, list] of byEpoch) {
-      const runs = tailers.get(tailer) ?? []
-      runs.push(...idRuns(epoch, list))
-      tailers.set(tailer, runs)
-    }
-    return [...tailers].map(([tailer, runs]) => ({ tailer, runs }))
   }
 
   #epoch(tailer: TailerId, epoch: Epoch): EpochHeld {

@@ -36,6 +36,7 @@ const MAY_ASK: Record<Answered, readonly Role[]> = {
   offer: ['tailer'],
   report: ['tailer'],
   archived: ['porter'],
+  wordsArchived: ['porter'],
   want: ['porter'],
   changes: ['porter', 'archie'],
   inventory: ['porter', 'archie'],
@@ -76,14 +77,13 @@ export class Sessions {
       manifest: (body, link) => this.#manifest(body, link),
       offer: (body, link) => this.#offer(body, link),
       report: (body, link) => this.#report(body, link),
-      archived: (body, link) => this.#archived(body, link),
+      archived: body => this.#archived(body),
+      wordsArchived: async body => this.#wordsArchived(body),
       want: body => this.#want(body),
       changes: async ({ logId, after, waitMs }) => ({
         body: await parts.changes.after(logId, after, Math.min(waitMs, CHANGES_WAIT_MS_MAX)),
       }),
-      inventory: async ({ bucket }, { peer }) => ({
-        body: await parts.store.inventory(bucket, peer.role === 'porter' ? peer.id : undefined),
-      }),
+      inventory: async ({ bucket, after }) => ({ body: await parts.store.inventory(bucket, after) }),
       fetch: (body, link) => this.#fetch(body, link),
       contacts: async () => this.#contacts(),
       prune: async ({ before }) => ({ body: await parts.store.prune(before) }),
@@ -221,14 +221,20 @@ export class Sessions {
     return { body: by === 'none' ? {} : { throttle } }
   }
 
-  async #archived({ tailer, runs }: Asks['archived']['ask'], porter: Link): Promise<Reply<Record<string, never>>> {
+  async #archived({ tailer, runs }: Asks['archived']['ask']): Promise<Reply<Record<string, never>>> {
     const { store, tailers, world } = this.#parts
-    await store.archive(tailer, runs, porter.peer.id)
+    await store.archive(tailer, runs)
     // Not waited for: it learns the same at its next offer.
     tailers
       .link(tailer)
       ?.ask('archived', { tailer, runs })
       .catch(error => world.log.debug('archived ranges did not reach the tailer', { tailer, error }))
+    return { body: {} }
+  }
+
+  #wordsArchived({ logId, buckets }: Asks['wordsArchived']['ask']): Reply<Record<string, never>> {
+    const { store, changes } = this.#parts
+    if (logId === changes.logId) for (const { bucket, number } of buckets) store.wordsArchived(bucket, number)
     return { body: {} }
   }
 

@@ -2,6 +2,7 @@
 // type, a sign or a length. Bounds are far above what an honest peer sends, and far below what hurts.
 import { z } from 'zod'
 import { SUM_BYTES } from '../shared/messages.ts'
+import { CURSOR } from './inventory.ts'
 
 const U32_MAX = 2 ** 32 - 1
 /** Sums in one run: 8 MB. */
@@ -134,10 +135,14 @@ export const askShapes = {
     stopped: text.optional(),
   }),
   archived: z.object({ tailer: tailerIdShape, runs }),
+  wordsArchived: z.object({
+    logId: z.string().max(64),
+    buckets: z.array(z.object({ bucket: bucketShape, number: count })).max(LIST_MAX),
+  }),
   want: z.object({ tailer: tailerIdShape, epoch: epochShape, sequences: z.array(sequenceShape).max(LIST_MAX) }),
   ping: z.object({}),
   changes: z.object({ logId: z.string().max(64), after: count, waitMs: z.number().min(0).max(86_400_000) }),
-  inventory: z.object({ bucket: bucketShape }),
+  inventory: z.object({ bucket: bucketShape, after: z.string().regex(CURSOR).optional() }),
   fetch: z.object({ ids: z.array(packetId).max(LIST_MAX) }),
   contacts: z.object({}),
   prune: z.object({ before: z.int().max(U32_MAX) }),

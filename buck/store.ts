@@ -11,6 +11,7 @@ import { ClockCheck } from '../shared/clock-check.ts'
 import { RefusedError } from '../shared/link.ts'
 import { type Gone, type Manifest, manifestDigest } from '../shared/manifest.ts'
 import {
+  type Asks,
   type Bucket,
   type Epoch,
   FETCH_BYTES_MAX,
@@ -25,12 +26,15 @@ import { Damages } from './damages.ts'
 import { DiskFolder } from './disk-folder.ts'
 import { listBuckFiles, readBuckFile } from './folder.ts'
 import { type Held, type HeldFile, Holdings, idRuns, idsOfRun, type Word } from './holdings.ts'
+import { inventoryPage } from './inventory.ts'
 import { Remembered } from './remembered.ts'
 import { goneShape, manifestShape } from './shapes.ts'
 import { SourceTable } from './sources.ts'
 
 /** Packets received and not yet on a disk. More are refused as 'throttled': the tailer tries another buck. */
 const PENDING_BYTES_MAX = 128 * 1024 * 1024
+/** Of one page of an answer; a message holds 16 MiB, and one item more may go in. */
+const PAGE_BYTES = 8 * 1024 * 1024
 /** A bucket time that is further from its first arrival is a wrong clock or an old file: its age counts from then. */
 const PLAUSIBLE_MS = 24 * 60 * 60 * 1000
 
@@ -47,6 +51,8 @@ export interface StoreConfig {
   keepSeconds: number
   /** From the end of a bucket to the sync of its file. */
   syncAfterMs: number
+  /** Of one page of an inventory. Default 8 MiB. */
+  pageBytes?: number
 }
 
 export class Store {
@@ -56,8 +62,6 @@ export class Store {
   readonly #disks: DiskFolder[]
   readonly #clockCheck: ClockCheck
   readonly #storing = new Map<string, Promise<void>>()
-  /** Bucket → porter → change number at which it last read the inventory. */
-  readonly #inventoried = new Map<Bucket, Map<string, number>>()
   #remembered!: Remembered
   #dropping: Promise<unknown> = Promise.resolve()
   #pendingBytes = 0
@@ -165,35 +169,23 @@ export class Store {
     return word && this.#readWord(word, payload => goneShape.parse(unpack(payload)))
   }
 
-  /** @param porter who reads it in order to archive: what it was shown counts as archived with the packets */
-  async inventory(
-    bucket: Bucket,
-    porter?: string,
-  ): Promise<{
-    tailers: { tailer: TailerId; runs: IdRun[] }[]
-    manifests: Manifest[]
-    gone: Gone[]
-  }> {
+  /** A page of what is here of a bucket. @param after `next` of the page before */
+  async inventory(bucket: Bucket, after?: string): Promise<Asks['inventory']['answer']> {
     const number = this.#changes.number
-    const tailers = this.holdings.inventory(bucket)
+    const pageBytes = this.#config.pageBytes ?? PAGE_BYTES
+    const { tailers, words, next } = inventoryPage(this.holdings.bucket(bucket), after, pageBytes)
     const manifests: Manifest[] = []
     const gone: Gone[] = []
-    for (const file of this.holdings.bucket(bucket)) {
-      for (const word of [...file.words]) {
-        if (word.kind === 'manifest') {
-          const manifest = await this.#readWord(word, payload => manifestShape.parse(unpack(payload)))
-          if (manifest) manifests.push(manifest)
-        } else {
-          const one = await this.#readWord(word, payload => goneShape.parse(unpack(payload)))
-          if (one) gone.push(one)
-        }
+    for (const word of words) {
+      if (word.kind === 'manifest') {
+        const manifest = await this.#readWord(word, payload => manifestShape.parse(unpack(payload)))
+        if (manifest) manifests.push(manifest)
+      } else {
+        const one = await this.#readWord(word, payload => goneShape.parse(unpack(payload)))
+        if (one) gone.push(one)
       }
     }
-    if (porter !== undefined && this.holdings.bucket(bucket).length > 0) {
-      const porters = this.#inventoried.get(bucket) ?? new Map<string, number>()
-      this.#inventoried.set(bucket, porters.set(porter, number))
-    }
-    return { tailers, manifests, gone }
+    return { tailers, manifests, gone, number, ...(next && { next }) }
   }
 
   /** Those of the packets that are here and whole, up to FETCH_BYTES_MAX but at least one. */
@@ -237,7 +229,7 @@ export class Store {
   }
 
   /** Remembered durably when it resolves; the files go later. */
-  async archive(tailer: TailerId, runs: IdRun[], porter: string): Promise<void> {
+  async archive(tailer: TailerId, runs: IdRun[]): Promise<void> {
     const news: IdRun[] = []
     for (const run of runs) {
       const ids = [...idsOfRun(run)].filter(id => !this.isArchived({ tailer, ...id }))
@@ -252,10 +244,15 @@ export class Store {
     for (const run of runs) {
       for (const id of idsOfRun(run)) {
         const held = this.holdings.find({ tailer, ...id })
-        if (!held) continue
-        this.holdings.markArchived(held)
-        held.file.archivedNumber = this.#inventoried.get(held.file.bucket)?.get(porter) ?? 0
+        if (held) this.holdings.markArchived(held)
       }
+    }
+  }
+
+  /** Those in the files of `bucket` up to this change number, says a porter. */
+  wordsArchived(bucket: Bucket, number: number): void {
+    for (const file of this.holdings.bucket(bucket)) {
+      file.wordsArchivedNumber = Math.max(file.wordsArchivedNumber, number)
     }
   }
 
@@ -269,7 +266,7 @@ export class Store {
   /** Drops files of buckets before `before` in which all is archived, whatever their age. */
   async prune(before: Bucket): Promise<{ packets: number; bytes: number }> {
     const dropped = { packets: 0, bytes: 0 }
-    const mayGo = (file: HeldFile) => file.unarchived === 0 && ageFromMs(file) < before * 1000
+    const mayGo = (file: HeldFile) => isArchived(file) && ageFromMs(file) < before * 1000
     for (const file of [...this.holdings.files()]) {
       if (!mayGo(file)) continue
       const packets = file.packets.size
@@ -358,7 +355,7 @@ export class Store {
     const storing = this.#storing.get(key)
     if (storing) return storing
     const stored = this.#append(tailer, bucket, kind, payload, (file, position) => {
-      this.holdings.addWord(kind, key, file, position)
+      this.holdings.addWord({ kind, key, file, position, bytes: payload.length })
     })
     this.#storing.set(key, stored)
     try {
@@ -426,10 +423,9 @@ export class Store {
   }
 
   #mayGo(file: HeldFile): boolean {
-    if (file.unarchived > 0) return false
-    if (this.#isOld(file)) return true
-    // A manifest that came after the porter read the inventory is not archived with it.
-    return this.#config.dropArchived && file.packets.size > 0 && file.archivedNumber >= file.wordNumber
+    if (!isArchived(file)) return false
+    const isEmpty = file.packets.size + file.words.size === 0
+    return this.#isOld(file) || (this.#config.dropArchived && !isEmpty)
   }
 
   /** By a clock that did not step and that a tailer confirms: one that is wrong would drop everything at once. */
@@ -451,7 +447,6 @@ export class Store {
         this.holdings.removeFile(file)
         if (this.holdings.bucket(file.bucket).length > 0) return
         this.#changes.forget(file.bucket)
-        this.#inventoried.delete(file.bucket)
       })
       this.#world.log.debug('bucket file dropped', { path: file.path })
       return true
@@ -511,17 +506,19 @@ export class Store {
   }
 
   #scannedWord(file: HeldFile, entry: Entry): void {
+    const { position } = entry
+    const bytes = entry.payload.length
     try {
       if (entry.kind === 'manifest') {
         const manifest = manifestShape.parse(unpack(entry.payload))
-        this.holdings.addWord('manifest', manifestKey(manifest), file, entry.position)
+        this.holdings.addWord({ kind: 'manifest', key: manifestKey(manifest), file, position, bytes })
       } else if (entry.kind === 'gone') {
-        this.holdings.addWord('gone', goneKey(goneShape.parse(unpack(entry.payload))), file, entry.position)
+        const key = goneKey(goneShape.parse(unpack(entry.payload)))
+        this.holdings.addWord({ kind: 'gone', key, file, position, bytes })
       }
     } catch (error) {
       const reason = `${entry.kind} cannot be read: ${(error as Error).message}`
-      const { position } = entry
-      this.damages.note({ path: file.path, position, bytes: entry.payload.length, reason, torn: false })
+      this.damages.note({ path: file.path, position, bytes, reason, torn: false })
     }
   }
 }
@@ -532,6 +529,11 @@ function manifestKey(manifest: Manifest): string {
 
 function goneKey(gone: { tailer: TailerId; epoch: Epoch; sequence: number }): string {
   return `gone ${gone.tailer}/${gone.epoch}/${gone.sequence}`
+}
+
+/** Packets, and words: a hole may be named nowhere else, and a porter may be away for longer than the file is kept. */
+function isArchived(file: HeldFile): boolean {
+  return file.unarchived === 0 && (file.words.size === 0 || file.wordsArchivedNumber >= file.wordNumber)
 }
 
 /** From when the age of a file counts: its bucket's time, or its first arrival where that time is implausible. */

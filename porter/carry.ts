@@ -1,11 +1,13 @@
 // From the bucks into the stores: buckets that grew, several at a time.
 //
 //   inventories of all reachable bucks ─▶ union by id and sum ─▶ what index and archive lack ─▶ fetch each once ─▶ add
-//                                                                          archive: verify ─▶ tell all bucks "archived"
+//                                                                          archive: verify ─▶ tell all bucks "archived",
+//                                                                                   each the words it gave, too
 //
 // - Nothing is decided by looking at text: only ids and sums are compared here; the stores compare events.
 // - Nothing waits for completeness. What fails is named, stays marked as grown, and is tried again later; the rest goes on.
 // - A crash anywhere leaves packets added or not added; the next porter compares again. Two at once add each once.
+import type { Link } from '../shared/link.ts'
 import type { Bucket, PacketId } from '../shared/messages.ts'
 import { CorruptPacketError, type Packet, packetEvents, packetKey } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
@@ -13,7 +15,7 @@ import type { Added, EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import type { BuckView } from './buck-view.ts'
 import { fetchOnce, type Need } from './fetch.ts'
-import { epochKey, idRuns, readInventory } from './inventory.ts'
+import { epochKey, idRuns, openInventory } from './inventory.ts'
 import type { Troubles } from './troubles.ts'
 import type { Sequences } from './wants.ts'
 import type { SignedWords, StoreName, Words } from './words.ts'
@@ -48,6 +50,9 @@ interface Reading {
   version: number
   ids: PacketId[]
   words: SignedWords
+  /** Of the buck's log, when the inventory was read. */
+  logId: string
+  number: number
 }
 
 interface Located {
@@ -132,12 +137,13 @@ export class Carry {
           const cause = `inventory of ${address} not read`
           try {
             if (!link) throw new Error('the link is gone')
-            const inventory = await readInventory(link, errand.bucket)
+            const inventory = await openInventory(link, errand.bucket)
             // Another life of the buck: what it said belongs to beliefs that are void by now.
             if (view.logId !== logId) return
             troubles.clear(cause)
             if (!this.#believe(view, errand.bucket, inventory.ids)) return
-            readings.push({ view, errand, version, ids: inventory.ids, words: words.genuine(inventory, address) })
+            const { ids, number } = inventory
+            readings.push({ view, errand, version, ids, logId, number, words: words.genuine(inventory, address) })
           } catch (error) {
             troubles.note(cause, error)
             view.failed(errand.bucket, this.#parts.world.clock.monotonic())
@@ -328,7 +334,9 @@ export class Carry {
             }
           }
           if (!view.link) return
-          for (const reading of readings) if (reading.view === view && reading.errand.forArchive) told.add(reading)
+          const own = readings.filter(reading => reading.view === view && reading.errand.forArchive)
+          await tellWords(view.link, view.logId, own)
+          for (const reading of own) told.add(reading)
           troubles.clear(cause)
         } catch (error) {
           troubles.note(cause, error)
@@ -372,6 +380,14 @@ export class Carry {
       if (!isIndexed || !isArchived) view.failed(errand.bucket, nowMs)
     }
   }
+}
+
+/** The lane added them before anything is told. Without this word the buck keeps its files, words and all. */
+async function tellWords(link: Link, logId: string, readings: Reading[]): Promise<void> {
+  const ofThisLife = readings.filter(reading => reading.logId === logId)
+  if (ofThisLife.length === 0) return
+  const buckets = ofThisLife.map(({ errand, number }) => ({ bucket: errand.bucket, number }))
+  await link.ask('wordsArchived', { logId, buckets }, undefined, 30_000)
 }
 
 function union(readings: Reading[]): Map<string, Located> {

@@ -67,6 +67,23 @@ test('a packet at two bucks is fetched once, indexed once, archived once, and ev
   await until('nothing is left to do', () => porter.status().bucks.every(buck => buck.toArchive === 0))
 })
 
+test('words without packets leave a buck only when a porter has archived them', async t => {
+  const fleet = await SmallFleet.start(t, 1)
+  const tailer = new TestTailer(fleet)
+  const bucket = now() - 100
+  await tailer.sendManifest(tailer.manifest(bucket, 0, 0), 'buck0')
+  const link = await fleet.dialer('porter').dial('buck0')
+  t.teardown(() => link.close('done'))
+  const isThere = async () => {
+    await link.ask('prune', { before: bucket + 1 })
+    return (await link.ask('inventory', { bucket })).body.manifests.length === 1
+  }
+  t.ok(await isThere())
+  const { archive } = start(fleet)
+  await until('the buck is told', async () => !(await isThere()))
+  t.equal(archive.kept.manifests.length, 1)
+})
+
 test('what one buck alone has is carried while another cannot be reached', async t => {
   const fleet = await SmallFleet.start(t, 3)
   const tailer = new TestTailer(fleet)

@@ -1,4 +1,6 @@
 // Asks bucks and stores for what the ledger is made from. The computing is in shared/ledger.ts.
+
+import { readInventory } from './inventory.ts'
 import type { Decision, LedgerInputs, Sequences } from './ledger.ts'
 import type { Link } from './link.ts'
 import type { EventStore } from './stores.ts'
@@ -70,7 +72,7 @@ async function askBuck(link: Link, inputs: LedgerInputs): Promise<void> {
   for (let at = 0; at < changes.buckets.length; at += AT_ONCE) {
     await Promise.all(
       changes.buckets.slice(at, at + AT_ONCE).map(async bucket => {
-        const { body } = await link.ask('inventory', { bucket }, undefined, TIMEOUT_MS)
+        const body = await readInventory(link, bucket, TIMEOUT_MS)
         inputs.inventories.push({ buck: link.peer.id, bucket, tailers: body.tailers })
         inputs.manifests.push(...body.manifests)
         inputs.gone.push(...body.gone)

@@ -145,10 +145,25 @@ export interface Asks {
    * Waits up to `waitMs` for something to tell. The cursor to ask with next is (logId, number) of the answer.
    */
   changes: Ask<{ logId: string; after: number; waitMs: number }, { logId: string; number: number; buckets: Bucket[] }>
+  /**
+   * What it has of a bucket, in pages of some megabytes: while there is a `next`, ask again with it as `after`
+   * (shared/inventory.ts). `number`: the log's number when the page was read; what came later may not be in it.
+   */
   inventory: Ask<
-    { bucket: Bucket },
-    { tailers: { tailer: TailerId; runs: IdRun[] }[]; manifests: Manifest[]; gone: Gone[] }
+    { bucket: Bucket; after?: string },
+    {
+      tailers: { tailer: TailerId; runs: IdRun[] }[]
+      manifests: Manifest[]
+      gone: Gone[]
+      number: number
+      next?: string
+    }
   >
+  /**
+   * The signed words in the inventories of these buckets, as read at `number` of the log `logId`, are in the archive.
+   * Before that a buck drops no file with words in it. Of another log id: ignored, the porter reads all again anyway.
+   */
+  wordsArchived: Ask<{ logId: string; buckets: { bucket: Bucket; number: number }[] }, Nothing>
   /** Payload of the answer: those it has, end to end, in any order, up to FETCH_BYTES_MAX; ask again for the rest. */
   fetch: Ask<{ ids: PacketId[] }, Nothing>
   /** Source records of every tailer this buck ever heard of, and when it last heard from each. */
