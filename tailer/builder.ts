@@ -1,8 +1,12 @@
 // Collects events of many sources until a packet is cut: the columns of shared/events, growing in place.
 import { type Events, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
+import { PACKET_META_BYTES_MAX } from '../shared/packet.ts'
 
-/** Packets are cut long before; the columns of a packet index names with 16 bits. */
+/** Packets are cut long before; the columns of a packet index names with 16 bits, and its meta has a bound. */
 const NAMES_MAX = 60_000
+const META_BYTES_MAX = PACKET_META_BYTES_MAX / 2
+/** Numbers and lengths of a run in meta. */
+const RUN_BYTES = 64
 const EVENTS_AT_FIRST = 4096
 
 export interface RunLabel {
@@ -36,6 +40,8 @@ export class PacketBuilder {
   #runs: Run[] = []
   #names: string[] = ['']
   #nameIds = new Map<string, number>([['', 0]])
+  /** At most so many bytes of meta, as strings of up to three bytes per character. */
+  #metaBytes = 0
 
   constructor(bytesAtFirst: number) {
     this.#bytes = Buffer.allocUnsafe(bytesAtFirst)
@@ -51,7 +57,7 @@ export class PacketBuilder {
 
   /** No further event fits the bounds of a packet's columns. */
   get isFull(): boolean {
-    return this.#names.length >= NAMES_MAX
+    return this.#names.length >= NAMES_MAX || this.#metaBytes >= META_BYTES_MAX
   }
 
   /** Adds bytes [start, end) of `from`, which lie at `offset` of the source. */
@@ -85,6 +91,7 @@ export class PacketBuilder {
       run.events++
     } else {
       this.#runs.push({ ...label, from: offset, to: offset + length, events: 1 })
+      this.#metaBytes += RUN_BYTES + 3 * (label.host.length + label.path.length + label.app.length)
     }
   }
 
@@ -106,6 +113,7 @@ export class PacketBuilder {
     this.#used = 0
     this.#count = 0
     this.#runs = []
+    this.#metaBytes = 0
     this.#names = ['']
     this.#nameIds = new Map([['', 0]])
     return events
@@ -116,6 +124,7 @@ export class PacketBuilder {
     if (id === undefined) {
       id = this.#names.length
       this.#names.push(name)
+      this.#metaBytes += 3 * name.length
       this.#nameIds.set(name, id)
     }
     return id

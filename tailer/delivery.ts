@@ -8,7 +8,7 @@
 // again and what it got before a restart is not sent twice.
 import { CorruptEntryError } from '../shared/bucket-file.ts'
 import { type Link, LinkLostError, RefusedError } from '../shared/link.ts'
-import { type Bucket, type IdRun, SUM_BYTES } from '../shared/messages.ts'
+import { type Asks, type Bucket, type IdRun, SUM_BYTES } from '../shared/messages.ts'
 import { packetKey } from '../shared/packet.ts'
 import type { Clock, Log, Random } from '../shared/world.ts'
 import type { Journal, PacketRef } from './journal.ts'
@@ -20,14 +20,15 @@ const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024
 const CACHE_BYTES_MAX = 32 * 1024 * 1024
 /** A buck that refuses (full, throttled by itself) is left alone for so long. */
 const REFUSED_PAUSE_MS = 2_000
+/** A throttle lasts an hour at most (docs/formats/messages.md), and slows down to a packet a minute. */
+const THROTTLE_SECONDS_MAX = 3600
+const LEAST_INTERVAL_MS_MAX = 60_000
 /** Ids in one offer. */
 const OFFER_IDS_MAX = 20_000
 
-type Kind = 'first' | 'second' | 'repair'
-
 interface Peer {
   link: Link
-  queue: { ref: PacketRef; kind: Kind }[]
+  queue: Wanted[]
   inFlight: number
   inFlightBytes: number
   /** Monotonic ms until which nothing is sent. */
@@ -37,6 +38,16 @@ interface Peer {
   isWaking: boolean
 }
 
+interface Wanted {
+  ref: PacketRef
+  /** Bucks it is queued at or on its way to. */
+  underway: Set<Peer>
+  /** What was sent under that name already; of an earlier start both count as sent: viewers saw it, or it is history. */
+  isFirstSent: boolean
+  isSecondSent: boolean
+  isFirstAcked: boolean
+}
+
 export class Delivery {
   readonly #journal: Journal
   readonly #clock: Clock
@@ -44,8 +55,8 @@ export class Delivery {
   readonly #log: Log
   readonly #onArchived: (refs: PacketRef[]) => void
   readonly #peers = new Map<Link, Peer>()
-  /** Fewer than two holders, oldest first, with how many bucks it is queued at or on its way to. */
-  readonly #wanted = new Map<string, { ref: PacketRef; underway: Set<Peer> }>()
+  /** Fewer than two holders, oldest first. */
+  readonly #wanted = new Map<string, Wanted>()
   readonly #cache = new Map<string, Buffer>()
   #cacheBytes = 0
   #wantedBytes = 0
@@ -60,7 +71,7 @@ export class Delivery {
     this.#random = parts.random
     this.#log = parts.log
     this.#onArchived = onArchived
-    for (const ref of journal.refs) this.#want(ref)
+    for (const ref of journal.refs) this.#want(ref, true)
   }
 
   get underReplicatedPackets(): number {
@@ -79,9 +90,9 @@ export class Delivery {
       this.#cache.set(key, bytes)
       this.#cacheBytes += bytes.length
     }
-    const [first, second] = this.#pick(2, () => true)
-    if (first !== undefined) this.#enqueue(first, ref, 'first')
-    if (second !== undefined) this.#enqueue(second, ref, 'second')
+    const wanted = this.#wanted.get(key)
+    if (wanted === undefined) return
+    for (const peer of this.#pick(2, () => true)) this.#enqueue(peer, wanted)
   }
 
   /**
@@ -110,12 +121,12 @@ export class Delivery {
     this.assign()
   }
 
-  /** `seconds` without sending; 0: go on. */
+  /** `seconds` without sending; 0: go on. What is no number of that kind is taken as 0, what is over its bound as the bound. */
   throttle(link: Link, seconds: number, leastIntervalMs = 0): void {
     const peer = this.#peers.get(link)
     if (peer === undefined) return
-    peer.pausedUntil = this.#clock.monotonic() + seconds * 1000
-    peer.leastIntervalMs = leastIntervalMs
+    peer.leastIntervalMs = within(leastIntervalMs, LEAST_INTERVAL_MS_MAX)
+    this.#pauseUntil(peer, this.#clock.monotonic() + within(seconds, THROTTLE_SECONDS_MAX) * 1000)
     this.#pump(peer)
   }
 
@@ -175,20 +186,20 @@ export class Delivery {
   /** Gives whatever is wanted and not underway to bucks that do not hold it. */
   assign(): void {
     if (this.#peers.size === 0) return
-    const now = this.#clock.monotonic()
-    for (const { ref, underway } of this.#wanted.values()) {
+    for (const wanted of this.#wanted.values()) {
+      const { ref, underway } = wanted
       const lacks = 2 - ref.holders.size - underway.size
       if (lacks <= 0) continue
-      const mayTake = (peer: Peer) =>
-        !ref.holders.has(peer.link.peer.id) && !underway.has(peer) && peer.pausedUntil <= now
-      for (const peer of this.#pick(lacks, mayTake)) this.#enqueue(peer, ref, 'repair')
+      const mayTake = (peer: Peer) => !ref.holders.has(peer.link.peer.id) && !underway.has(peer)
+      for (const peer of this.#pick(lacks, mayTake)) this.#enqueue(peer, wanted)
     }
   }
 
-  #want(ref: PacketRef): void {
+  #want(ref: PacketRef, isOld = false): void {
     const key = packetKey(ref.id)
     if (ref.holders.size >= 2 || this.#wanted.has(key)) return
-    this.#wanted.set(key, { ref, underway: new Set() })
+    const sent = { isFirstSent: isOld, isSecondSent: isOld, isFirstAcked: isOld }
+    this.#wanted.set(key, { ref, underway: new Set(), ...sent })
     this.#wantedBytes += ref.bytes
   }
 
@@ -208,10 +219,18 @@ export class Delivery {
     return able.slice(0, count)
   }
 
-  #enqueue(peer: Peer, ref: PacketRef, kind: Kind): void {
-    this.#wanted.get(packetKey(ref.id))?.underway.add(peer)
-    peer.queue.push({ ref, kind })
+  #enqueue(peer: Peer, wanted: Wanted): void {
+    wanted.underway.add(peer)
+    peer.queue.push(wanted)
     this.#pump(peer)
+  }
+
+  /** Nothing is sent until then; what only waits in its queue goes to other bucks. */
+  #pauseUntil(peer: Peer, until: number): void {
+    peer.pausedUntil = until
+    if (until <= this.#clock.monotonic() || peer.queue.length === 0) return
+    for (const wanted of peer.queue.splice(0)) wanted.underway.delete(peer)
+    this.assign()
   }
 
   #pump(peer: Peer): void {
@@ -222,11 +241,12 @@ export class Delivery {
         this.#wakeLater(peer, waitMs)
         return
       }
-      const { ref, kind } = peer.queue.shift()!
+      const wanted = peer.queue.shift()!
+      const { ref } = wanted
       peer.nextSendAt = now + peer.leastIntervalMs
       peer.inFlight++
       peer.inFlightBytes += ref.bytes
-      void this.#send(peer, ref, kind).finally(() => {
+      void this.#send(peer, wanted).finally(() => {
         peer.inFlight--
         peer.inFlightBytes -= ref.bytes
         this.#pump(peer)
@@ -243,28 +263,26 @@ export class Delivery {
     })
   }
 
-  async #send(peer: Peer, ref: PacketRef, kind: Kind): Promise<void> {
-    const key = packetKey(ref.id)
-    if (!this.#wanted.has(key) || ref.holders.has(peer.link.peer.id)) {
-      this.#wanted.get(key)?.underway.delete(peer)
-      return
-    }
-    const bytes = await this.#bytesOf(ref)
-    if (bytes === undefined) {
-      this.#wanted.get(key)?.underway.delete(peer)
-      return
-    }
+  async #send(peer: Peer, wanted: Wanted): Promise<void> {
+    const { ref } = wanted
     try {
-      await peer.link.ask('packet', { delivery: kind }, bytes)
-      this.#wanted.get(key)?.underway.delete(peer)
+      if (!this.#wanted.has(packetKey(ref.id)) || ref.holders.has(peer.link.peer.id)) return
+      const bytes = await this.#bytesOf(ref)
+      if (bytes === undefined) return
+      const ask = deliveryOf(wanted)
+      if (ask.delivery === 'first') wanted.isFirstSent = true
+      if (ask.delivery === 'second') wanted.isSecondSent = true
+      await peer.link.ask('packet', ask, bytes)
+      if (ask.delivery === 'first' || ask.firstFailed) wanted.isFirstAcked = true
       this.#held(ref, peer.link.peer.id)
     } catch (error) {
-      this.#wanted.get(key)?.underway.delete(peer)
-      if (error instanceof RefusedError) {
-        // Full or throttled: another buck takes it; this one is asked again after a while.
-        peer.pausedUntil = this.#clock.monotonic() + REFUSED_PAUSE_MS
-        this.#log.warn('buck refused a packet', { buck: peer.link.address, code: error.code, why: error.message })
-      } else if (!(error instanceof LinkLostError)) throw error
+      if (error instanceof LinkLostError) return
+      // Full, throttled, or not right in the head: another buck takes it; this one is asked again after a while.
+      this.#log.warn('buck refused a packet', { buck: peer.link.address, error })
+      wanted.underway.delete(peer)
+      this.#pauseUntil(peer, this.#clock.monotonic() + REFUSED_PAUSE_MS)
+    } finally {
+      wanted.underway.delete(peer)
     }
   }
 
@@ -292,6 +310,17 @@ export class Delivery {
     this.#cache.delete(key)
     this.#cacheBytes -= bytes.length
   }
+}
+
+/** Outputs act on *first*, and on *second* only when the first buck did not acknowledge; a repair is never published. */
+function deliveryOf({ isFirstSent, isSecondSent, isFirstAcked }: Wanted): Asks['packet']['ask'] {
+  if (!isFirstSent) return { delivery: 'first' }
+  if (isSecondSent) return { delivery: 'repair' }
+  return isFirstAcked ? { delivery: 'second' } : { delivery: 'second', firstFailed: true }
+}
+
+function within(value: number, max: number): number {
+  return value > 0 ? Math.min(value, max) : 0
 }
 
 /** Ids as runs of consecutive sequences. */

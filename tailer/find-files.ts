@@ -28,8 +28,15 @@ export interface FoundFile {
 /** Folders below a `**` that are looked at, at most: a mistaken `/**` must not walk a whole machine for ever. */
 const FOLDERS_MAX = 20_000
 
-/** Regular files by path, each once; the first rule that names it counts. */
-export async function findFiles(disk: Disk, rules: FileRule[]): Promise<Map<string, FoundFile>> {
+/**
+ * Regular files by path, each once; the first rule that names it counts.
+ * @param onTrouble  a path that cannot be looked at (no permission, a loop of links): passed over
+ */
+export async function findFiles(
+  disk: Disk,
+  rules: FileRule[],
+  onTrouble: (path: string, error: unknown) => void,
+): Promise<Map<string, FoundFile>> {
   const found = new Map<string, FoundFile>()
   /** A file renamed between two stats, or with two names, is one file. */
   const inodes = new Set<string>()
@@ -38,14 +45,22 @@ export async function findFiles(disk: Disk, rules: FileRule[]): Promise<Map<stri
   const list = (folder: string) => {
     let names = listings.get(folder)
     if (names === undefined) {
-      names = disk.list(folder)
+      names = disk.list(folder).catch(error => {
+        onTrouble(folder, error)
+        return []
+      })
       listings.set(folder, names)
     }
     return names
   }
+  const statOf = (path: string) =>
+    disk.stat(path).catch(error => {
+      onTrouble(path, error)
+      return undefined
+    })
   const take = async (path: string, rule: FileRule, isSibling: boolean) => {
     if (found.has(path)) return
-    const stat = await disk.stat(path)
+    const stat = await statOf(path)
     if (stat?.kind !== 'file') return
     const inode = `${stat.dev}:${stat.ino}`
     if (inodes.has(inode)) return
@@ -73,7 +88,7 @@ export async function findFiles(disk: Disk, rules: FileRule[]): Promise<Map<stri
       for (const name of await list(folders[i])) {
         const path = join(folders[i], name)
         if (matches(path)) await take(path, rule, false)
-        if (isDeep && (await disk.stat(path))?.kind === 'folder') folders.push(path)
+        if (isDeep && (await statOf(path))?.kind === 'folder') folders.push(path)
       }
     }
   }

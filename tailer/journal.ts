@@ -206,6 +206,11 @@ export class Journal {
     this.manifests.splice(0, this.manifests.length, ...kept)
   }
 
+  /** Packets that are not archived have bytes of it. */
+  hasSource(source: string): boolean {
+    return this.#bySource.has(source)
+  }
+
   hasFile(bucket: Bucket): boolean {
     return this.#paths.has(bucket)
   }

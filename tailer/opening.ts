@@ -3,16 +3,19 @@
 //   identity ▸ source log ▸ journal ▸ sources with their offsets ▸ former buckets sealed ▸ packets of a former id cut anew ▸
 //   resume record ▸ epoch
 
-import type { Manifest } from '../shared/manifest.ts'
+import { type Manifest, type ManifestSource, manifestDigest } from '../shared/manifest.ts'
 import type { Bucket, Epoch } from '../shared/messages.ts'
-import { decodePacket, encodePacket, epochCount, type Packet, packetEvents } from '../shared/packet.ts'
+import { decodePacket, encodePacket, epochCount, packetEvents } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
 import { type Identity, loadIdentity, type Machine } from './identity.ts'
 import { Journal, type PacketRef } from './journal.ts'
-import { Sealer } from './sealer.ts'
+import { Sealer, sourcesOf } from './sealer.ts'
 import { HEAD_BYTES, TAIL_BYTES } from './source.ts'
 import { type Resume, SourceLog, type StoredSource } from './source-log.ts'
+
+/** Epochs whose archived sequences are remembered, so that they are not called gone. */
+const ARCHIVED_EPOCHS_MAX = 1000
 
 export interface Opened {
   identity: Identity
@@ -56,9 +59,17 @@ export async function openFolder(
     count = Math.max(count, epochCount(id.epoch))
     if (id.tailer === own) lasts.set(id.epoch, Math.max(lasts.get(id.epoch) ?? 0, id.sequence))
   }
+  // Epochs of which nothing is left here need no statement, but for the last one.
+  const held = new Set([...journal.refs].map(ref => ref.id.epoch))
+  for (const known of lasts.keys()) if (known !== resume.epoch && !held.has(known)) lasts.delete(known)
+  for (const old of [...archived.keys()].slice(0, -ARCHIVED_EPOCHS_MAX)) archived.delete(old)
   const epoch = `${count + 1}-${random.bytes(8).toString('hex')}`
   const sources = await restoreSources(resume.sources, journal)
-  const sealer = new Sealer(identity.keys, config, resume.chain)
+  const sealer = new Sealer(identity.keys, config, chainEnd(journal, own) ?? resume.chain)
+  // The word of a former id can be sent by nobody any more; what it gave up is said again in ours.
+  for (const manifest of journal.manifests) {
+    if (manifest.tailer !== own) for (const gaveUp of manifest.gaveUp) sealer.giveUp(gaveUp)
+  }
   const formerManifests = await sealFormerBuckets(journal, sealer, own)
 
   const bucket = bucketAt(clock.now(), config.bucketSeconds)
@@ -73,7 +84,7 @@ export async function openFolder(
     sourceLog,
     sealer,
     sources: living,
-    sets: resume.sets,
+    sets: resume.sets ?? [],
     epoch,
     lasts,
     archived,
@@ -83,9 +94,16 @@ export async function openFolder(
     formerManifests,
   }
   await journal.sync()
-  await sourceLog.replace(resumeOf(opened, living, resume.sets))
+  await sourceLog.replace(resumeOf(opened, living, opened.sets))
   await sourceLog.opening(epoch)
   return opened
+}
+
+/** Hash of the manifest that no other one follows. */
+function chainEnd(journal: Journal, own: string): Buffer | undefined {
+  const followed = new Set(journal.manifests.map(manifest => manifest.previous.toString('hex')))
+  const digests = journal.manifests.filter(manifest => manifest.tailer === own).map(manifestDigest)
+  return digests.findLast(digest => !followed.has(digest.toString('hex')))
 }
 
 export function resumeOf(
@@ -178,17 +196,29 @@ async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string):
   for (const [key, refs] of groups) {
     const [epoch, bucketText] = key.split(' ')
     const bucket = Number(bucketText)
-    const packets: { sequence: number; events: ReturnType<typeof packetEvents>; runs: Packet['runs'] }[] = []
-    for (const ref of refs) {
-      const packet = decodePacket(await journal.readPacket(ref))
-      packets.push({ sequence: ref.id.sequence, events: packetEvents(packet), runs: packet.runs })
-    }
+    const sources: ManifestSource[] = []
+    // One packet inflated at a time: a bucket may be larger than memory.
+    for (const ref of refs) addJoined(sources, sourcesOf(packetEvents(decodePacket(await journal.readPacket(ref)))))
+    const sequences = refs.map(ref => ref.id.sequence)
+    const first = sequences.reduce((least, one) => Math.min(least, one), sequences[0] ?? 0)
+    const last = sequences.reduce((most, one) => Math.max(most, one), 0)
     const notes = unsealedNotes.filter(note => note.epoch === epoch && note.bucket === bucket).map(note => note.gaveUp)
-    const manifest = sealer.sealFormer(epoch, bucket, packets, notes)
+    const manifest = sealer.sealFormer({ epoch, bucket, first, last }, sources, notes)
     await journal.appendManifest(manifest)
     manifests.push(manifest)
   }
   return manifests
+}
+
+function addJoined(into: ManifestSource[], more: ManifestSource[]): void {
+  for (const one of more) {
+    const before = into.findLast(other => other.source === one.source)
+    if (before?.to === one.from) {
+      before.to = one.to
+      before.events += one.events
+      before.lines += one.lines
+    } else into.push(one)
+  }
 }
 
 function sameGivenUp(a: { source: string; path: string; from: number; reason: string }, b: typeof a): boolean {

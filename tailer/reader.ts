@@ -29,6 +29,23 @@ export class Reader {
    * @param isLast  the file will not grow: a part of a line is given out at once
    */
   async read(source: Source, builder: PacketBuilder, isLast: boolean): Promise<number> {
+    try {
+      const taken = await this.#read(source, builder, isLast)
+      source.readError = undefined
+      return taken
+    } catch (error) {
+      // A failing disk or a stale mount under one file must not stop the others. It is opened anew at the next round.
+      const { message } = error as Error
+      if (source.readError !== message) this.#log.warn('file cannot be read', { path: source.path, error })
+      source.readError = message
+      await source
+        .closeFile()
+        .catch(closing => this.#log.debug('file not closed', { path: source.path, error: closing }))
+      return 0
+    }
+  }
+
+  async #read(source: Source, builder: PacketBuilder, isLast: boolean): Promise<number> {
     if (!(await this.#open(source))) return 0
     const file = source.file!
     const stat = await file.stat()
@@ -99,9 +116,7 @@ export class Reader {
       // The name leads elsewhere now: the next look says where.
       await file.close()
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        this.#log.warn('file cannot be read', { path: source.path, error })
-      }
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
     return false
   }

@@ -62,6 +62,13 @@ export class Sealer {
     this.#steps.add(source, from, bytes)
   }
 
+  /** A source of which nothing was read yet is known all the same: an empty file can be given back too. */
+  noteEmpty(source: Pick<ManifestSource, 'source' | 'host' | 'path' | 'start'>): void {
+    if (this.#sources.has(source.source)) return
+    const { start } = source
+    this.#sources.set(source.source, { ...source, from: start, to: start, events: 0, lines: 0, steps: [] })
+  }
+
   giveUp(what: GivenUp): void {
     this.#gaveUp.push(what)
   }
@@ -86,21 +93,11 @@ export class Sealer {
 
   /** The word on a bucket that a former process left unsealed. */
   sealFormer(
-    epoch: Epoch,
-    bucket: Bucket,
-    packets: { sequence: number; events: Events | undefined; runs: Run[] }[],
+    of: { epoch: Epoch; bucket: Bucket; first: number; last: number },
+    sources: ManifestSource[],
     gaveUp: GivenUp[],
   ): Manifest {
-    const sources: ManifestSource[] = []
-    let first = Number.POSITIVE_INFINITY
-    let last = 0
-    for (const { sequence, events, runs } of packets) {
-      first = Math.min(first, sequence)
-      last = Math.max(last, sequence)
-      const lines = events === undefined ? [] : linesOfRuns(events)
-      for (const [i, run] of runs.entries()) sources.push(sourceOf(run, lines[i] ?? 0, []))
-    }
-    return this.#sign({ epoch, bucket, first: last === 0 ? 0 : first, last, sources, gaveUp, farewell: false })
+    return this.#sign({ ...of, sources, gaveUp, farewell: false })
   }
 
   #sign(of: Pick<Manifest, 'epoch' | 'bucket' | 'first' | 'last' | 'sources' | 'gaveUp' | 'farewell'>): Manifest {
@@ -114,6 +111,12 @@ export class Sealer {
     this.#chain = manifestDigest(unsigned)
     return signManifest(unsigned, this.#keys.box.publicKey, this.#keys.signing)
   }
+}
+
+/** What a packet of a former process says of its sources. */
+export function sourcesOf(events: Events): ManifestSource[] {
+  const lines = linesOfRuns(events)
+  return events.runs.map((run, i) => sourceOf(run, lines[i], []))
 }
 
 function sourceOf(run: Run, lines: number, steps: ManifestSource['steps']): ManifestSource {

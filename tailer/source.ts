@@ -39,6 +39,8 @@ export class Source {
   isUnlinked = false
   /** Nothing more will come: its content ended in a copy, or its file is gone. */
   isFinished: boolean
+  /** Why it could not be read the last time, if it could not: said once. */
+  readError: string | undefined
   /** Known from the bucks only: whether its file was read to its end before it went, nobody can say. */
   isRemembered = false
   /** Modification time and size when last compared: a file replaced by one of the same size differs in the first. */

@@ -49,6 +49,10 @@ class StaleLookError extends Error {
 /** A source's content is given up when so many looks in a row did not find it: a listing may miss a file being renamed. */
 const LOOKS_BEFORE_GIVING_UP = 2
 
+/** Of one rotation set, done with and without a file. */
+const FINISHED_KEPT = 50
+const TOLD_MAX = 10_000
+
 /** Compared at a time. */
 const SHARED_STEP_BYTES = 64 * 1024
 
@@ -70,9 +74,13 @@ export class Sources {
   readonly #sources = new Map<string, Source>()
   /** Rotation sets that were looked at before: siblings that come later are new, those before are not ours. */
   readonly #knownSets = new Set<string>()
+  /** Wall clock: compared with the times of files. */
+  readonly #startedMs: number
   readonly #alarmedSets = new Set<string>()
-  /** Paths that cannot be opened: said once. */
-  readonly #toldClosed = new Set<string>()
+  /** Paths that cannot be looked at or read: said once. */
+  readonly #told = new Set<string>()
+  /** Inodes of the last look. */
+  #present = new Set<string>()
   readonly #held = new Map<string, Held>()
   /** The machine was off since: the file system may have lost the end of a file that we read. */
   #isAfterPowerCut: boolean
@@ -86,6 +94,7 @@ export class Sources {
     this.#config = config
     this.#parts = parts
     this.#isAfterPowerCut = isAfterPowerCut
+    this.#startedMs = parts.clock.now()
     for (const set of sets) this.#knownSets.add(set)
     for (const one of sources) this.adopt(one)
   }
@@ -132,7 +141,8 @@ export class Sources {
   }
 
   async #look(reborn: Set<Source>, isLast: boolean): Promise<void> {
-    const found = await findFiles(this.#parts.disk, this.#config.rules)
+    const found = await findFiles(this.#parts.disk, this.#config.rules, (path, error) => this.#trouble(path, error))
+    this.#present = new Set([...found.values()].map(({ stat }) => `${stat.dev}:${stat.ino}`))
     const taken = new Set<string>()
     const lost: Source[] = []
     const byInode = new Map([...found.values()].map(file => [`${file.stat.dev}:${file.stat.ino}`, file]))
@@ -369,7 +379,9 @@ export class Sources {
     const setsBefore = new Set(this.#knownSets)
     for (const path of this.#held.keys()) if (!found.has(path)) this.#held.delete(path)
     const rest = [...found.values()]
-      .filter(file => !taken.has(file.path) && file.stat.size > 0 && !isCompressed(file.path))
+      .filter(file => !taken.has(file.path) && !isCompressed(file.path))
+      // A rotated name without content says nothing yet; an empty file under its active name is a source all the same.
+      .filter(file => file.stat.size > 0 || isActiveName(file.path))
       .sort((a, b) => a.stat.mtimeMs - b.stat.mtimeMs)
     for (const file of rest) {
       const set = rotationSet(file.path)
@@ -385,14 +397,15 @@ export class Sources {
       }
       this.#held.delete(file.path)
       const isOld = !setsBefore.has(set)
-      if (this.#isAfterPowerCut && (await this.#goOnAfterUndone(file, set, reborn))) continue
-      const isExcluded = file.isSibling && isOld
+      if (this.#isAfterPowerCut && file.stat.size > 0 && (await this.#goOnAfterUndone(file, set, reborn))) continue
+      // Written to since we are here: rotated before the first look came to it.
+      const isExcluded = file.isSibling && isOld && file.stat.mtimeMs < this.#startedMs
       const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
       const begun = await this.#withFile(file, async handle => ({
         head: await readAt(handle, 0, HEAD_BYTES),
         tail: await readAt(handle, Math.max(0, start - TAIL_BYTES), start),
       }))
-      if (begun === undefined || begun.head.length === 0) continue
+      if (begun === undefined) continue
       const source = this.#draw(file, start, start === 0 ? Buffer.alloc(0) : begun.head, begun.tail, isExcluded)
       reborn.add(source)
       this.#parts.log.info('new file', { path: file.path, source: source.name, from: start, bytes: file.stat.size })
@@ -555,6 +568,34 @@ export class Sources {
     return relates ?? 'other'
   }
 
+  #trouble(path: string, error: unknown): void {
+    if (this.#told.has(path)) return
+    if (this.#told.size >= TOLD_MAX) this.#told.clear()
+    this.#told.add(path)
+    this.#parts.log.warn('file cannot be looked at', { path, error })
+  }
+
+  /**
+   * Forgets sources that are done with and whose files are gone, but for the youngest of each rotation set: a late copy of
+   * theirs is still recognised.
+   * @param isNeeded  packets of the journal name it
+   */
+  prune(isNeeded: (source: Source) => boolean): void {
+    const gone = new Map<string, Source[]>()
+    for (const source of this.#sources.values()) {
+      if (!(source.isFinished || source.isExcluded) || this.#present.has(`${source.dev}:${source.ino}`)) continue
+      const set = rotationSet(source.path)
+      const list = gone.get(set)
+      if (list === undefined) gone.set(set, [source])
+      else list.push(source)
+    }
+    for (const list of gone.values()) {
+      for (const source of list.slice(0, Math.max(0, list.length - FINISHED_KEPT))) {
+        if (!isNeeded(source)) this.#sources.delete(source.name)
+      }
+    }
+  }
+
   /** Bytes [from, to) of a source; those before its start are its parent's. */
   #known(source: Source): (from: number, to: number) => Promise<Buffer | undefined> {
     return async (from, to) => {
@@ -570,7 +611,7 @@ export class Sources {
     }
   }
 
-  /** Undefined if the file cannot be opened. Throws StaleLookError if its name leads to another file by now, or to none. */
+  /** Undefined if the file cannot be opened or read. Throws StaleLookError if its name leads to another file by now, or to none. */
   async #withFile<T>({ path, stat }: FoundFile, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
     let file: OpenFile
     try {
@@ -578,15 +619,19 @@ export class Sources {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT')
         throw new StaleLookError(`${path} is gone`, { cause: error })
-      if (!this.#toldClosed.has(path)) this.#parts.log.warn('file cannot be opened', { path, error })
-      this.#toldClosed.add(path)
+      this.#trouble(path, error)
       return undefined
     }
     try {
       const { dev, ino } = await file.stat()
       if (dev !== stat.dev || ino !== stat.ino) throw new StaleLookError(`${path} is another file by now`)
-      this.#toldClosed.delete(path)
-      return await use(file)
+      const result = await use(file)
+      this.#told.delete(path)
+      return result
+    } catch (error) {
+      if (error instanceof StaleLookError) throw error
+      this.#trouble(path, error)
+      return undefined
     } finally {
       await file.close()
     }

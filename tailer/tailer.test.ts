@@ -1,7 +1,7 @@
-import { appendFile, copyFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { isManifestGenuine } from '../shared/manifest.ts'
+import { isManifestGenuine, manifestDigest } from '../shared/manifest.ts'
 import { bench, until } from './tailer.test-support.ts'
 
 const lines = (from: number, to: number) =>
@@ -275,4 +275,73 @@ test('a file that vanished unread is a hole with its reason, signed', async t =>
   const { manifests } = await b.held()
   const gaveUp = manifests.flatMap(manifest => manifest.gaveUp)
   t.match(gaveUp, [{ kind: 'hole', path, from: lines(0, 10).length, reason: /gone/ }])
+})
+
+test('an empty file is a source: its manifest names it', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, '')
+  const { stop } = await b.start()
+  await new Promise(resolve => setTimeout(resolve, 100))
+  await stop()
+  const sources = (await b.held()).manifests.flatMap(manifest => manifest.sources)
+  t.match(sources, [{ path, from: 0, to: 0, lines: 0 }])
+})
+
+test('links in a loop and folders without permission cost themselves only', async t => {
+  const b = await bench(t)
+  await symlink('self', join(b.logFolder, 'self'))
+  await mkdir(join(b.logFolder, 'sub'))
+  await writeFile(join(b.logFolder, 'sub', 'app.log'), lines(0, 3))
+  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, '**', '*') }] })
+  await until('read', () => tailer.status().linesRead === 3)
+  await stop()
+})
+
+test('a file that is cut and grows past the offset between two rounds is not read on in the middle', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const first = await b.start({ pollMs: 300, lookMs: 300 })
+  await until('read', () => first.tailer.status().linesRead === 10)
+  await truncate(path, 0)
+  await appendFile(path, lines(500, 530))
+  await until('the new content', () => first.tailer.status().linesRead === 40)
+  await first.stop()
+  t.same((await textOf(b)).sort(), [lines(0, 10), lines(500, 530)].sort())
+})
+
+test('manifests are chained over a restart', async t => {
+  const b = await bench(t)
+  await writeFile(join(b.logFolder, 'app.log'), lines(0, 3))
+  const first = await b.start()
+  await until('read', () => first.tailer.status().linesRead === 3)
+  await first.stop()
+  const second = await b.start()
+  await new Promise(resolve => setTimeout(resolve, 50))
+  await second.stop()
+  const unique = new Map(
+    (await b.held()).manifests.map(manifest => [manifestDigest(manifest).toString('hex'), manifest]),
+  )
+  const starts = [...unique.values()].filter(manifest => !unique.has(manifest.previous.toString('hex')))
+  t.equal(starts.length, 1, 'one chain')
+  t.ok(starts[0].previous.equals(Buffer.alloc(32)), 'that begins with zeroes')
+})
+
+test('what waits for a throttled buck goes to another one', async t => {
+  const b = await bench(t)
+  b.bucks[0].throttle(600)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 5))
+  const { tailer, stop } = await b.start()
+  await until('the throttle is known', async () => (await b.held()).packets.length > 0)
+  for (let i = 1; i < 20; i++) {
+    await appendFile(path, lines(i * 5, i * 5 + 5))
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  await until(
+    'held twice all the same',
+    () => tailer.status().linesRead === 100 && tailer.status().underReplicatedPackets === 0,
+  )
+  await stop()
 })

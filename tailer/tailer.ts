@@ -173,6 +173,8 @@ class Life {
   #heard = new Set<string>()
   #beyond = new Map<string, { id: PacketId; link: Link }>()
   #remembered: SourceRecord[] = []
+  /** What bucks say at openings after this comes too late: reading has begun. Porters compare the bytes. */
+  #isHeard = false
   readonly #sealed = new Map<Bucket, OpenBucket>()
   readonly #caughtUp = new WeakSet<Source>()
   #events = 0
@@ -237,6 +239,9 @@ class Life {
     ]
     try {
       if (this.#opened.needsWord) await this.#hearBucks(signal)
+      this.#isHeard = true
+      this.#remembered = []
+      this.#beyond.clear()
       await this.#rounds(signal)
       if (!signal.aborted && this.#config.once) await this.#untilArchived(signal)
       if (signal.aborted) await this.#sayFarewell()
@@ -409,8 +414,8 @@ class Life {
     try {
       for (const manifest of manifests) await link.ask('manifest', { manifest })
     } catch (error) {
-      if (error instanceof LinkLostError || error instanceof RefusedError) return false
-      throw error
+      this.#peerTrouble(link, 'manifest', error)
+      return false
     }
     // A further manifest may have come meanwhile.
     if (manifests.length === count) sealed.toldTo.add(link.peer.id)
@@ -438,9 +443,15 @@ class Life {
       if (!(await this.#tell(link, bucket))) return false
       return await this.#delivery.bring(link, await this.#delivery.offer(link, bucket))
     } catch (error) {
-      if (error instanceof LinkLostError || error instanceof RefusedError) return false
-      throw error
+      this.#peerTrouble(link, 'offer', error)
+      return false
     }
+  }
+
+  /** A buck that does not answer, or not as it should, costs this one try; it must not end the tailer. */
+  #peerTrouble(link: Link, what: string, error: unknown): void {
+    if (error instanceof LinkLostError) return
+    this.#world.log.warn('buck did not answer as it should', { buck: link.address, what, error })
   }
 
   /** Bucket files that are archived and told go, after everything that leans on them is in a synced resume record. */
@@ -451,6 +462,7 @@ class Life {
     }
     if (!this.#journal.hasRemovable(isKept)) return
     await this.#cut()
+    this.#sources.prune(source => this.#journal.hasSource(source.name))
     try {
       await this.#journal.sync()
       await this.#sourceLog.replace(resumeOf(this.#openedNow(), this.#storedSources(), this.#sources.knownSets))
@@ -476,12 +488,19 @@ class Life {
   /** Synced before it resolves; what it says of offsets is synced in the journal before. */
   async #birth(sources: Source[]): Promise<void> {
     await this.#cut()
+    for (const source of sources) this.#noteIfEmpty(source)
     await this.#untilWritten(async () => {
       await this.#journal.sync()
       await this.#sourceLog.birth(
         sources.map(source => source.stored(this.#keys.id, this.#machine.identity, source.offset, source.tail)),
       )
     })
+  }
+
+  #noteIfEmpty(source: Source): void {
+    const { name, host, path, start } = source
+    if (source.isExcluded || source.size > start) return
+    this.#sealer.noteEmpty({ source: name, host, path, start })
   }
 
   async #giveUp(what: GivenUp): Promise<void> {
@@ -522,8 +541,8 @@ class Life {
         wantSources: this.#opened.wantsSources,
       })
       if (body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
-      for (const { bucket: _, ...id } of body.beyond) this.#beyond.set(packetKey(id), { id, link })
-      this.#remembered.push(...body.sources)
+      if (!this.#isHeard) for (const { bucket: _, ...id } of body.beyond) this.#beyond.set(packetKey(id), { id, link })
+      if (!this.#isHeard) this.#remembered.push(...body.sources)
     } catch (error) {
       if (error instanceof RefusedError && error.code === 'clone') this.#failure = new CloneError(error.message)
       throw error
@@ -680,7 +699,7 @@ class Life {
           if (body.throttle !== undefined)
             this.#delivery.throttle(link, body.throttle.seconds, body.throttle.leastIntervalMs)
         } catch (error) {
-          if (!(error instanceof LinkLostError || error instanceof RefusedError)) throw error
+          this.#peerTrouble(link, 'report', error)
         }
       }
     }
@@ -724,7 +743,9 @@ class Life {
     await this.#seal(true)
     const { clock } = this.#world
     const deadline = clock.monotonic() + this.#config.drainMs
-    const isDelivered = () => this.#delivery.underReplicatedPackets === 0 || this.#fleet.open().length < 2
+    const isTold = () =>
+      [...this.#sealed.values()].every(sealed => sealed.toldTo.size >= Math.min(2, this.#config.bucks.length))
+    const isDelivered = () => this.#fleet.open().length < 2 || (this.#delivery.underReplicatedPackets === 0 && isTold())
     while (!isDelivered() && clock.monotonic() < deadline) await clock.sleep(20)
     await this.#journal.sync()
   }
