@@ -55,7 +55,7 @@ export class FolderHolder implements PacketHolder, LedgerHolder {
     return this.#places.size
   }
 
-  async ask<K extends 'changes' | 'inventory' | 'fetch' | 'contacts'>(
+  async ask<K extends 'changes' | 'inventory' | 'fetch' | 'contacts' | 'sources'>(
     type: K,
     body: Asks[K]['ask'],
   ): Promise<Reply<Asks[K]['answer']>> {
@@ -63,7 +63,7 @@ export class FolderHolder implements PacketHolder, LedgerHolder {
     return answer as Reply<Asks[K]['answer']>
   }
 
-  async #answer(type: 'changes' | 'inventory' | 'fetch' | 'contacts', body: unknown): Promise<Reply<unknown>> {
+  async #answer(type: keyof Asks, body: unknown): Promise<Reply<unknown>> {
     if (type === 'changes') {
       const { logId } = body as Asks['changes']['ask']
       return { body: { logId: 'folder', number: 1, buckets: logId === 'folder' ? [] : [...this.#buckets.keys()] } }
@@ -75,7 +75,8 @@ export class FolderHolder implements PacketHolder, LedgerHolder {
         body: { tailers: ids.map(id => ({ tailer: id.tailer, runs: [runOf(id)] })), manifests, gone, number: 1 },
       }
     }
-    if (type === 'contacts') return { body: { tailers: [], sources: [...this.#records.values()] } }
+    if (type === 'contacts') return { body: { tailers: [] } }
+    if (type === 'sources') return { body: { sources: [...this.#records.values()] } }
     const payloads: Buffer[] = []
     let bytes = 0
     for (const id of (body as Asks['fetch']['ask']).ids) {

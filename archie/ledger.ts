@@ -1,5 +1,6 @@
 // Gathers what the ledger is computed from: bucks, index, archive. Inventories are kept between two readings, and only
 // those of buckets that grew are asked for again.
+import { readContacts, readSources } from '../shared/contacts.ts'
 import { type Inventory, readInventory } from '../shared/inventory.ts'
 import { computeLedger, type Ledger } from '../shared/ledger.ts'
 import type { Reply } from '../shared/link.ts'
@@ -8,7 +9,7 @@ import type { EventStore } from '../shared/stores.ts'
 
 /** What is needed of a buck. A Link is one; archie/folder-holder.ts another. */
 export interface LedgerHolder {
-  ask<K extends 'changes' | 'inventory' | 'contacts'>(
+  ask<K extends 'changes' | 'inventory' | 'contacts' | 'sources'>(
     type: K,
     body: Asks[K]['ask'],
     payload?: Buffer,
@@ -95,9 +96,8 @@ export class LedgerReader {
   }
 
   async #ask(name: string, holder: LedgerHolder, told: Told): Promise<void> {
-    const { body } = await holder.ask('contacts', {}, undefined, ASK_TIMEOUT_MS)
-    told.contacts.push(...body.tailers)
-    told.records.push(...body.sources)
+    for (const contact of await readContacts(holder, ASK_TIMEOUT_MS)) told.contacts.push(contact)
+    for (const record of await readSources(holder, ASK_TIMEOUT_MS)) told.records.push(record)
 
     const known = this.#known.get(name) ?? { logId: '', number: 0, inventories: new Map() }
     const cursor = { logId: known.logId, after: known.number, waitMs: 0 }

@@ -1,4 +1,5 @@
 // The processes and stores of an environment, as archie sees them.
+import { readContacts } from '../shared/contacts.ts'
 import type { Fleet } from '../shared/fleet.ts'
 import type { TailerContact } from '../shared/messages.ts'
 import type { EventStore, SourceTotals } from '../shared/stores.ts'
@@ -53,13 +54,11 @@ export async function environmentStatus(parts: StatusParts): Promise<object> {
 
 /** Of every tailer what the buck says that heard from it last. Bucks that do not answer are left out: their link tells it. */
 export async function contacts(fleet: Fleet): Promise<TailerContact[]> {
-  const answers = await Promise.allSettled(
-    fleet.open().map(link => link.ask('contacts', {}, undefined, ASK_TIMEOUT_MS)),
-  )
+  const answers = await Promise.allSettled(fleet.open().map(link => readContacts(link, ASK_TIMEOUT_MS)))
   const latest = new Map<string, TailerContact>()
   for (const answer of answers) {
     if (answer.status === 'rejected') continue
-    for (const contact of answer.value.body.tailers) {
+    for (const contact of answer.value) {
       const known = latest.get(contact.tailer)
       const isNewer = !known || contact.silentMs < known.silentMs
       // A buck that restarted has heard from the tailer but may have no report of it yet.

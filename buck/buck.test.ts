@@ -1,5 +1,6 @@
 import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { test } from 'tap'
+import { readContacts, readSources } from '../shared/contacts.ts'
 import { readInventory } from '../shared/inventory.ts'
 import type { Link, Server } from '../shared/link.ts'
 import { type Asks, FETCH_BYTES_MAX } from '../shared/messages.ts'
@@ -24,6 +25,7 @@ import {
 import type { Buck } from './buck.ts'
 import { readBuckFolder } from './folder.ts'
 import { idsOfRun } from './holdings.ts'
+import { SourceTable } from './sources.ts'
 
 const PORTER = keysOf(9)
 const FILE = `buckets/0/${BUCKET}/buck0`
@@ -528,7 +530,7 @@ test('a want reaches a connected tailer at once, an absent one at its next openi
   t.same((await porter.ask('want', want)).body.gone, [])
   t.equal(buck.status().wantsWaiting, 3)
   const tailer = await connectTailer(buck, world, { server })
-  await settle()
+  while ((await porter.ask('changes', { logId: '', after: 0, waitMs: 0 })).body.buckets.length === 0) await settle()
   t.same(asked, [[2, 3, 4]])
   t.equal(buck.status().wantsWaiting, 0)
   const { gone } = (await porter.ask('want', want)).body
@@ -586,10 +588,48 @@ test('contacts name every tailer ever heard of, with report, machine and silence
   const porter = connect(buck, world, 'porter', PORTER)
   const { body } = await porter.ask('contacts', {})
   t.match(body.tailers, [{ tailer: TAILER.id, machine: 'm1', report, connected: true, silentMs: 5_000 }])
-  t.match(body.sources, [{ path: '/log/a', host: 'web1', app: 'nginx', to: 107 }])
+  t.match(await readSources(porter, 1000), [{ path: '/log/a', host: 'web1', app: 'nginx', to: 107 }])
+  const bare = await porter.ask('contacts', { withoutReports: true })
+  t.equal(bare.body.tailers[0].report, undefined)
   await buck.close()
   const again = await openBuck(folder, {}, world)
   const link = connect(again.buck, world, 'porter', PORTER)
   t.match((await link.ask('contacts', {})).body.tailers, [{ tailer: TAILER.id, machine: 'm1', connected: false }])
   await again.buck.close()
+})
+
+test('contacts and sources too long for one message go in pages', async t => {
+  const { buck, world } = await openBuck(t.testdir(), { pageBytes: 1000 })
+  const sources: string[] = []
+  for (const keys of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map(keysOf)) {
+    const tailer = await connectTailer(buck, world, { keys })
+    const source = keys.id.slice(0, 20)
+    sources.push(source)
+    await send(tailer, packetOf(1, { keys, source }))
+  }
+  const porter = connect(buck, world, 'porter', PORTER)
+  t.ok((await porter.ask('contacts', {})).body.next)
+  t.ok((await porter.ask('sources', {})).body.next)
+  t.equal(new Set((await readContacts(porter, 1000)).map(({ tailer }) => tailer)).size, 12)
+  t.same(
+    (await readSources(porter, 1000)).map(({ source }) => source),
+    sources,
+  )
+  await buck.close()
+})
+
+test('an opening is told the newest source of each path first, and no more than one answer holds', async t => {
+  const table = new SourceTable()
+  const record = (source: string, path: string) => ({
+    ...{ source, tailer: TAILER.id, machine: 'm1', host: 'web1', path, app: 'nginx', dev: 0, ino: 0, start: 0, to: 9 },
+    ...{ head: Buffer.alloc(256), tail: Buffer.alloc(256) },
+  })
+  for (const source of ['a1', 'a2', 'a3']) table.restore(record(source, '/log/a'))
+  table.restore(record('b1', '/log/b'))
+  table.restore(record('a4', '/log/a'))
+  const told = async (bounds?: { records: number; bytes: number }) =>
+    (await table.recordsOf({ tailer: TAILER.id, machine: '' }, async () => undefined, bounds)).map(one => one.source)
+  t.same(await told(), ['a4', 'b1', 'a3', 'a2', 'a1'])
+  t.same(await told({ records: 3, bytes: 10_000 }), ['a4', 'b1', 'a3'])
+  t.same(await told({ records: 5, bytes: 2_000 }), ['a4', 'b1'])
 })

@@ -302,7 +302,16 @@ test('each role may ask what is its own, and nothing else', async t => {
   const archie = connect(buck, world, 'archie', keysOf(8))
   await t.rejects(send(porter, packetOf(1)), { code: 'forbidden' })
   await t.rejects(send(tailer, packetOf(1, { keys: OTHER_TAILER })), { code: 'forbidden' })
-  for (const type of ['inventory', 'changes', 'contacts', 'prune', 'archived', 'wordsArchived', 'want'] as const) {
+  for (const type of [
+    'inventory',
+    'changes',
+    'contacts',
+    'sources',
+    'prune',
+    'archived',
+    'wordsArchived',
+    'want',
+  ] as const) {
     await t.rejects(tailer.ask(type, {} as never), { code: 'forbidden' }, `tailer ${type}`)
   }
   for (const type of ['prune', 'archived', 'want', 'open', 'offer'] as const) {

@@ -174,6 +174,8 @@ export class Remembered {
       }
       const record = sourceRecordShape.parse(unpack(payload))
       on.source(record)
+      // To the end: the order says which was noted last.
+      sources.delete(`${record.tailer}/${record.source}`)
       sources.set(`${record.tailer}/${record.source}`, { kind: 'source', payload })
     }, on.damage)
     await remembered.#sourceLog.rewrite([...sources.values()])

@@ -3,7 +3,7 @@
 import type { ZodType } from 'zod'
 import { type Link, type Peer, RefusedError, type Reply, type Role, type Server } from '../shared/link.ts'
 import { isManifestGenuine } from '../shared/manifest.ts'
-import type { Asks, Bucket, Epoch, PacketId, TailerId } from '../shared/messages.ts'
+import type { Asks, Bucket, Epoch, PacketId, TailerContact, TailerId } from '../shared/messages.ts'
 import {
   CorruptPacketError,
   decodePacket,
@@ -43,6 +43,7 @@ const MAY_ASK: Record<Answered, readonly Role[]> = {
   // A tailer takes back what its own journal lost (`beyond`).
   fetch: ['tailer', 'porter', 'archie'],
   contacts: ['porter', 'archie'],
+  sources: ['porter', 'archie'],
   prune: ['porter'],
   ping: ['tailer', 'buck', 'porter', 'archie'],
 }
@@ -85,7 +86,8 @@ export class Sessions {
       }),
       inventory: async ({ bucket, after }) => ({ body: await parts.store.inventory(bucket, after) }),
       fetch: (body, link) => this.#fetch(body, link),
-      contacts: async () => this.#contacts(),
+      contacts: async body => this.#contacts(body),
+      sources: async ({ after = 0 }) => ({ body: parts.store.sources.page(after, parts.store.pageBytes) }),
       prune: async ({ before }) => ({ body: await parts.store.prune(before) }),
       ping: async () => ({ body: {} }),
     }
@@ -258,12 +260,28 @@ export class Sessions {
     }
   }
 
-  #contacts(): Reply<Asks['contacts']['answer']> {
+  #contacts({ after = '', withoutReports = false }: Asks['contacts']['ask']): Reply<Asks['contacts']['answer']> {
     const { store, tailers } = this.#parts
     const machineOf = (tailer: TailerId) => store.sources.opening(tailer)?.machine ?? ''
     const known = new Set([...store.holdings.tailers(), ...[...store.sources.openings()].map(one => one.tailer)])
-    return { body: { tailers: tailers.contacts(known, machineOf), sources: store.sources.records() } }
+    const all = tailers.contacts(known, machineOf).filter(({ tailer }) => tailer > after)
+    all.sort((a, b) => (a.tailer < b.tailer ? -1 : 1))
+    const page: TailerContact[] = []
+    let room = store.pageBytes
+    for (const { report, ...contact } of all) {
+      const told = report && !withoutReports ? { ...contact, report } : contact
+      room -= bytesOfContact(told)
+      if (room < 0 && page.length > 0) return { body: { tailers: page, next: page[page.length - 1].tailer } }
+      page.push(told)
+    }
+    return { body: { tailers: page } }
   }
+}
+
+/** In a message; generous. */
+function bytesOfContact({ machine, report }: TailerContact): number {
+  const sources = report?.sources ?? []
+  return 200 + Buffer.byteLength(machine) + sources.reduce((sum, { path }) => sum + 150 + Buffer.byteLength(path), 0)
 }
 
 function readPacket(payload: Buffer | undefined): Packet {

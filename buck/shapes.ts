@@ -144,7 +144,8 @@ export const askShapes = {
   changes: z.object({ logId: z.string().max(64), after: count, waitMs: z.number().min(0).max(86_400_000) }),
   inventory: z.object({ bucket: bucketShape, after: z.string().regex(CURSOR).optional() }),
   fetch: z.object({ ids: z.array(packetId).max(LIST_MAX) }),
-  contacts: z.object({}),
+  contacts: z.object({ after: tailerIdShape.optional(), withoutReports: z.boolean().optional() }),
+  sources: z.object({ after: count.optional() }),
   prune: z.object({ before: z.int().max(U32_MAX) }),
 }
 export type Answered = keyof typeof askShapes

@@ -15,9 +15,17 @@ const RECOGNISE_BYTES = 256
  */
 const RANGES_MAX = 256
 
+/** Told at one opening: the newest incarnation of each path, then the second newest of each, and so on. */
+const TOLD_RECORDS_MAX = 5_000
+const TOLD_BYTES_MAX = 8 * 1024 * 1024
+
 /** One source in the table. `version` grows with each packet of it; `savedVersion` is in the sources log. */
 export interface SourceMark {
   tailer: TailerId
+  /** In the order of their first sight. */
+  number: number
+  /** Greater: noted later. */
+  noted: number
   record: Omit<SourceRecord, 'tailer' | 'machine' | 'to' | 'ranges'>
   ranges: RangeSet
   /** Holds the first bytes of the file, the last ones before the greatest end. Read only when asked. */
@@ -30,6 +38,8 @@ export interface SourceMark {
 export class SourceTable {
   readonly #marks = new Map<string, SourceMark>()
   readonly #openings = new Map<TailerId, Opening>()
+  #numbers = 0
+  #notes = 0
 
   /** A packet of `tailer` is stored as `held`. */
   note(packet: Packet, held: Held): void {
@@ -53,6 +63,8 @@ export class SourceTable {
         }
         mark = {
           tailer,
+          number: ++this.#numbers,
+          noted: 0,
           record,
           ranges: new RangeSet(),
           headIn: undefined,
@@ -70,6 +82,7 @@ export class SourceTable {
       mark.ranges.add(run.from, run.to)
       while (mark.ranges.size > RANGES_MAX) closeOldestGap(mark.ranges)
       mark.version++
+      mark.noted = ++this.#notes
       held.file.sources.set(mark, mark.version)
     }
   }
@@ -78,8 +91,11 @@ export class SourceTable {
   restore(record: SourceRecord): void {
     const { tailer, machine: _, to, ranges, ...rest } = record
     const known = new RangeSet(ranges ?? [[record.start, to]])
-    this.#marks.set(`${tailer}/${record.source}`, {
+    const key = `${tailer}/${record.source}`
+    this.#marks.set(key, {
       tailer,
+      number: this.#marks.get(key)?.number ?? ++this.#numbers,
+      noted: ++this.#notes,
       record: rest,
       ranges: known,
       headIn: undefined,
@@ -101,21 +117,57 @@ export class SourceTable {
     return this.#openings.values()
   }
 
-  /** All of them, with as much of head and tail as is in memory. */
-  records(): SourceRecord[] {
-    return [...this.#marks.values()].map(mark => this.#recordOf(mark))
+  /** A page of all of them, without what recognises them: one at least. @param after `next` of the page before */
+  page(after: number, bytesMax: number): { sources: SourceRecord[]; next?: number } {
+    const sources: SourceRecord[] = []
+    let room = bytesMax
+    let last = after
+    // A map keeps the order of first sight.
+    for (const mark of this.#marks.values()) {
+      if (mark.number <= after) continue
+      const { ranges: _, ...record } = this.#recordOf(mark)
+      const bare = { ...record, head: Buffer.alloc(0), tail: Buffer.alloc(0) }
+      room -= bytesOfRecord(bare)
+      if (room < 0 && sources.length > 0) return { sources, next: last }
+      sources.push(bare)
+      last = mark.number
+    }
+    return { sources }
   }
 
-  /** Those of a machine or a tailer, with head and tail read from their packets. */
-  async recordsOf(who: { tailer: TailerId; machine: string }, read: ReadPacket): Promise<SourceRecord[]> {
+  /** Those of a machine or a tailer, with head and tail read from their packets, as many as one answer holds. */
+  async recordsOf(
+    who: { tailer: TailerId; machine: string },
+    read: ReadPacket,
+    bounds = { records: TOLD_RECORDS_MAX, bytes: TOLD_BYTES_MAX },
+  ): Promise<SourceRecord[]> {
     const records: SourceRecord[] = []
-    for (const mark of [...this.#marks.values()]) {
-      const isOfMachine = this.#openings.get(mark.tailer)?.machine === who.machine
-      if (mark.tailer !== who.tailer && !isOfMachine) continue
+    let room = bounds.bytes
+    for (const mark of this.#newestFirst(who).slice(0, bounds.records)) {
       await recognise(mark, read)
-      records.push(this.#recordOf(mark))
+      const record = this.#recordOf(mark)
+      room -= bytesOfRecord(record)
+      if (room < 0) break
+      records.push(record)
     }
     return records
+  }
+
+  /** The last noted of each path, then the one before it of each path … */
+  #newestFirst(who: { tailer: TailerId; machine: string }): SourceMark[] {
+    const own = [...this.#marks.values()].filter(
+      ({ tailer }) => tailer === who.tailer || this.#openings.get(tailer)?.machine === who.machine,
+    )
+    const perPath = new Map<string, number>()
+    return own
+      .sort((a, b) => b.noted - a.noted)
+      .map(mark => {
+        const rank = perPath.get(mark.record.path) ?? 0
+        perPath.set(mark.record.path, rank + 1)
+        return { mark, rank }
+      })
+      .sort((a, b) => a.rank - b.rank || b.mark.noted - a.mark.noted)
+      .map(({ mark }) => mark)
   }
 
   /** What the sources log lacks of the sources in a file that is to be dropped; call `saved` when it is written. */
@@ -147,6 +199,12 @@ export class SourceTable {
       ranges: [...mark.ranges].map(([from, to]) => [from, to]),
     }
   }
+}
+
+/** In a message; generous. */
+function bytesOfRecord({ host, path, app, machine, head, tail, ranges = [] }: SourceRecord): number {
+  const texts = Buffer.byteLength(host + path + app + machine)
+  return 300 + texts + head.length + tail.length + ranges.length * 20
 }
 
 /** Undefined if it is held no more, or damaged. */

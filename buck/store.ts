@@ -51,7 +51,7 @@ export interface StoreConfig {
   keepSeconds: number
   /** From the end of a bucket to the sync of its file. */
   syncAfterMs: number
-  /** Of one page of an inventory. Default 8 MiB. */
+  /** Of one page of an inventory, of contacts, of sources. Default 8 MiB. */
   pageBytes?: number
 }
 
@@ -105,6 +105,10 @@ export class Store {
 
   get archivedCount(): number {
     return this.#remembered.archived.count
+  }
+
+  get pageBytes(): number {
+    return this.#config.pageBytes ?? PAGE_BYTES
   }
 
   get fill(): number {
@@ -172,8 +176,7 @@ export class Store {
   /** A page of what is here of a bucket. @param after `next` of the page before */
   async inventory(bucket: Bucket, after?: string): Promise<Asks['inventory']['answer']> {
     const number = this.#changes.number
-    const pageBytes = this.#config.pageBytes ?? PAGE_BYTES
-    const { tailers, words, next } = inventoryPage(this.holdings.bucket(bucket), after, pageBytes)
+    const { tailers, words, next } = inventoryPage(this.holdings.bucket(bucket), after, this.pageBytes)
     const manifests: Manifest[] = []
     const gone: Gone[] = []
     for (const word of words) {

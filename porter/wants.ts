@@ -7,6 +7,7 @@
 //
 // The want goes to one buck that the tailer is connected to. The answer is the packet (as repair, through the bucks), or
 // `gone`, signed, once: then it is asked for no more. While the tailer is away nothing is asked.
+import { readContacts } from '../shared/contacts.ts'
 import type { Gone } from '../shared/manifest.ts'
 import type { PacketId, TailerId } from '../shared/messages.ts'
 import { RangeSet } from '../shared/ranges.ts'
@@ -138,8 +139,8 @@ export class Wants {
         const cause = `contacts of ${view.address} not told`
         try {
           if (!view.link) throw new Error('the link is gone')
-          const { body } = await view.link.ask('contacts', {}, undefined, 30_000)
-          for (const { tailer, connected, silentMs } of body.tailers) {
+          const told = await readContacts(view.link, 30_000, { withoutReports: true })
+          for (const { tailer, connected, silentMs } of told) {
             const known = contacts.get(tailer) ?? { connected: [], silentMs: Number.POSITIVE_INFINITY }
             if (connected) known.connected.push(view)
             known.silentMs = Math.min(known.silentMs, silentMs)

@@ -1,5 +1,6 @@
 // Asks bucks and stores for what the ledger is made from. The computing is in shared/ledger.ts.
 
+import { readContacts, readSources } from './contacts.ts'
 import { readInventory } from './inventory.ts'
 import type { Decision, LedgerInputs, Sequences } from './ledger.ts'
 import type { Link } from './link.ts'
@@ -65,9 +66,8 @@ export async function gatherLedgerInputs(options: GatherOptions): Promise<Ledger
 }
 
 async function askBuck(link: Link, inputs: LedgerInputs): Promise<void> {
-  const { body: contacts } = await link.ask('contacts', {}, undefined, TIMEOUT_MS)
-  inputs.contacts.push(...contacts.tailers)
-  inputs.records.push(...contacts.sources)
+  for (const contact of await readContacts(link, TIMEOUT_MS)) inputs.contacts.push(contact)
+  for (const record of await readSources(link, TIMEOUT_MS)) inputs.records.push(record)
   const { body: changes } = await link.ask('changes', { logId: '', after: 0, waitMs: 0 }, undefined, TIMEOUT_MS)
   for (let at = 0; at < changes.buckets.length; at += AT_ONCE) {
     await Promise.all(

@@ -102,7 +102,8 @@ export interface Asks {
    * Answer:
    *   higher   the highest sequence of *this* epoch at this buck, if it is over `last`: the tailer opens a new epoch
    *   beyond   packets of former epochs over the stated last: sent, but lost from the journal by a power cut
-   *   sources  the sources last known of this machine (by tailer or machine), if asked
+   *   sources  the sources last known of this machine (by tailer or machine), if asked: the newest of each path first, and
+   *            of all together as many as fit (buck/sources.ts)
    */
   open: Ask<
     {
@@ -166,8 +167,10 @@ export interface Asks {
   wordsArchived: Ask<{ logId: string; buckets: { bucket: Bucket; number: number }[] }, Nothing>
   /** Payload of the answer: those it has, end to end, in any order, up to FETCH_BYTES_MAX; ask again for the rest. */
   fetch: Ask<{ ids: PacketId[] }, Nothing>
-  /** Source records of every tailer this buck ever heard of, and when it last heard from each. */
-  contacts: Ask<Nothing, { tailers: TailerContact[]; sources: SourceRecord[] }>
+  /** Every tailer this buck ever heard of, and when it last heard from each. In pages, as `inventory` (shared/contacts.ts). */
+  contacts: Ask<{ after?: TailerId; withoutReports?: boolean }, { tailers: TailerContact[]; next?: TailerId }>
+  /** The sources of all of them, without `head`, `tail` and `ranges`. In pages. */
+  sources: Ask<{ after?: number }, { sources: SourceRecord[]; next?: number }>
   /** Drops archived packets of buckets before this one from the disk (their ranges are remembered). */
   prune: Ask<{ before: Bucket }, { packets: number; bytes: number }>
 }
