@@ -203,7 +203,7 @@ test('archived packets leave the journal, and a restart still knows where it was
   const b = await bench(t)
   const path = join(b.logFolder, 'app.log')
   await writeFile(path, lines(0, 100))
-  const first = await b.start({ bucketSeconds: 1 })
+  const first = await b.start({ bucketSeconds: 1, forgetAfterMs: 1000 })
   await until(
     'all at two bucks',
     () => first.tailer.status().linesRead === 100 && first.tailer.status().underReplicatedPackets === 0,

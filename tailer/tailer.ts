@@ -37,6 +37,11 @@ export interface TailerConfig {
   packetMs: number
   /** Unarchived packets on this disk, in bytes; then reading stops: the log files are the buffer. */
   diskBytesMax: number
+  /**
+   * Bucket files stay at least so long after their bucket was sealed: the kernel writes log files back within half a
+   * minute, and until then a power cut can make them shorter than what was read. Then the journal says what was read.
+   */
+  forgetAfterMs: number
   pollMs: number
   lookMs: number
   /** A line whose end does not come is given out in parts after so long. */
@@ -57,6 +62,7 @@ export const TAILER_DEFAULTS = {
   packetBytes: 1_000_000,
   packetMs: 250,
   diskBytesMax: 10_000_000_000,
+  forgetAfterMs: 120_000,
   pollMs: 100,
   lookMs: 250,
   partialMs: 5_000,
@@ -144,6 +150,8 @@ interface OpenBucket {
   toldTo: Set<string>
   /** One random buck holds the whole bucket. */
   isEnsured: boolean
+  /** Monotonic ms. */
+  sealedAt: number
 }
 
 /** The tailer under one id: from the opening of an epoch to its farewell. */
@@ -396,9 +404,11 @@ class Life {
 
   #remember(manifest: Manifest): void {
     const known = this.#sealed.get(manifest.bucket)
-    if (known === undefined)
-      this.#sealed.set(manifest.bucket, { manifests: [manifest], toldTo: new Set(), isEnsured: false })
-    else {
+    const sealedAt = this.#world.clock.monotonic()
+    if (known === undefined) {
+      this.#sealed.set(manifest.bucket, { manifests: [manifest], toldTo: new Set(), isEnsured: false, sealedAt })
+    } else {
+      known.sealedAt = sealedAt
       known.manifests.push(manifest)
       known.toldTo.clear()
       known.isEnsured = false
@@ -456,9 +466,13 @@ class Life {
 
   /** Bucket files that are archived and told go, after everything that leans on them is in a synced resume record. */
   async #tidy(): Promise<void> {
+    const { clock } = this.#world
     const isKept = (bucket: Bucket) => {
       const sealed = this.#sealed.get(bucket)
-      return bucket === this.#bucket || (sealed !== undefined && !sealed.isEnsured)
+      if (bucket === this.#bucket) return true
+      // Left by a former id, or nothing to be told of it.
+      if (sealed === undefined) return false
+      return !sealed.isEnsured || clock.monotonic() - sealed.sealedAt < this.#config.forgetAfterMs
     }
     if (!this.#journal.hasRemovable(isKept)) return
     await this.#cut()

@@ -68,10 +68,11 @@ export function brokenPromises(name: string, found: Found, workload: Workload): 
     // A power cut may take the end of the journal and of the log, and then other bytes come to the same offsets. Unless a
     // buck that has the first ones is heard at the opening, both are kept (docs/design.md, Porter).
     const mayDiffer = workload.powerless.has(host)
-    for (let i = 1; i < pieces.length; i++) {
-      const [before, here] = [pieces[i - 1], pieces[i]]
-      if (here.from > before.to) gaps.push(`${where}: nothing from ${before.to} to ${here.from}`)
-      if (here.from < before.to && !mayDiffer) twice.push(`${where}: ${here.from} to ${before.to}`)
+    let to = pieces[0]?.to ?? 0
+    for (const here of pieces.slice(1)) {
+      if (here.from > to) gaps.push(`${where}: nothing from ${to} to ${here.from}`)
+      if (here.from < to && !mayDiffer) twice.push(`${where}: ${here.from} to ${to}`)
+      to = Math.max(to, here.to)
     }
     if (!isOfOneFile(pieces, workload) && !(mayDiffer && pieces.every(piece => isOfOneFile([piece], workload)))) {
       changed.push(where)
