@@ -220,6 +220,7 @@ export class FreshSource {
     try {
       const ask = { logId: cursor.logId, after: cursor.number, waitMs: 0 }
       const { body } = await holder.ask('changes', ask, undefined, ASK_TIMEOUT_MS)
+      if (!isChanges(body)) throw new Error("the answer to 'changes' is not of its form")
       for (const bucket of body.buckets) cursor.pending.add(bucket)
       cursor.logId = body.logId
       cursor.number = body.number
@@ -337,4 +338,8 @@ export class FreshSource {
     this.#cachedBytes -= this.#entries.get(key)?.bytes?.length ?? 0
     this.#entries.delete(key)
   }
+}
+
+function isChanges(body: Asks['changes']['answer']): boolean {
+  return typeof body?.logId === 'string' && Number.isSafeInteger(body.number) && Array.isArray(body.buckets)
 }

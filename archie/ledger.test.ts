@@ -1,7 +1,9 @@
 import { test } from 'tap'
+import type { Link, Reply } from '../shared/link.ts'
+import type { Asks } from '../shared/messages.ts'
 import { SmallSite } from '../test/small-site.test-support.ts'
 import { FolderHolder } from './folder-holder.ts'
-import { LedgerReader } from './ledger.ts'
+import { type LedgerHolder, LedgerReader } from './ledger.ts'
 
 test('the ledger knows what bucks, index and archive hold, and names a buck that cannot be asked', async t => {
   const folder = t.testdir()
@@ -29,6 +31,39 @@ test('the ledger knows what bucks, index and archive hold, and names a buck that
   t.match(after.buckets, [{ packets: 4 }])
   const [one, two] = await Promise.all([ledger.read(), ledger.read()])
   t.equal(one, two, 'who asks at the same time shares the answer')
+})
+
+test('what a buck dropped counts as held no more; forged words and answers that are none count for nothing', async t => {
+  const site = await SmallSite.start(t.testdir(), { bucks: 1 })
+  t.teardown(() => site.close())
+  await site.send(site.pack([{ text: 'line 1' }], 1_772_323_200), [0, 0])
+  await site.send(site.pack([{ text: 'line 2' }], 1_772_323_210), [0, 0])
+  const holder = site.holders()[0].holder as Link
+  const dropped = new Set<number>()
+  let isMad = false
+  const ask = (async (...asked: Parameters<Link['ask']>) => {
+    const { body } = (await holder.ask(...asked)) as Reply<unknown>
+    if (isMad) return { body: null }
+    const [type] = asked
+    if (type === 'changes') {
+      const changes = body as Asks['changes']['answer']
+      return { body: { ...changes, buckets: changes.buckets.filter(bucket => !dropped.has(bucket)) } }
+    }
+    if (type !== 'inventory') return { body }
+    const forged = { tailer: site.keys.id, epoch: site.epoch, sequence: 2, signature: Buffer.alloc(64) }
+    return { body: { ...(body as Asks['inventory']['answer']), gone: [forged, null], manifests: [{ last: 9 }] } }
+  }) as LedgerHolder['ask']
+  const ledger = new LedgerReader(() => [{ name: 'buck0', holder: { ask } }], site)
+  t.match((await ledger.read()).buckets, [{ packets: 1 }, { packets: 1 }])
+  dropped.add(1_772_323_200)
+  const after = await ledger.read()
+  t.match(after, { unreachable: [] })
+  t.same(
+    after.buckets.map(({ bucket }) => bucket),
+    [1_772_323_210],
+  )
+  isMad = true
+  t.match((await ledger.read()).unreachable, [/^buck0: .*not of its form/])
 })
 
 test('the folders of bucks that do not run give the same figures', async t => {

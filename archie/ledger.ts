@@ -4,6 +4,7 @@ import { readContacts, readSources } from '../shared/contacts.ts'
 import { type Inventory, readInventory } from '../shared/inventory.ts'
 import { computeLedger, type Ledger } from '../shared/ledger.ts'
 import type { Reply } from '../shared/link.ts'
+import { isGoneGenuine, isManifestGenuine } from '../shared/manifest.ts'
 import type { Asks, Bucket, SourceRecord, TailerContact } from '../shared/messages.ts'
 import type { EventStore } from '../shared/stores.ts'
 
@@ -100,17 +101,42 @@ export class LedgerReader {
     for (const record of await readSources(holder, ASK_TIMEOUT_MS)) told.records.push(record)
 
     const known = this.#known.get(name) ?? { logId: '', number: 0, inventories: new Map() }
-    const cursor = { logId: known.logId, after: known.number, waitMs: 0 }
-    const { body: changes } = await holder.ask('changes', cursor, undefined, ASK_TIMEOUT_MS)
+    const changes = await readChanges(holder, known)
     // A new log: the buck restarted, and may have lost what it had not synced.
     if (changes.logId !== known.logId) known.inventories.clear()
     for (const bucket of changes.buckets) {
-      known.inventories.set(bucket, await readInventory(holder, bucket, ASK_TIMEOUT_MS))
+      const inventory = await readInventory(holder, bucket, ASK_TIMEOUT_MS)
+      const manifests = inventory.manifests.filter(word => isProven(word, isManifestGenuine))
+      const gone = inventory.gone.filter(word => isProven(word, isGoneGenuine))
+      known.inventories.set(bucket, { ...inventory, manifests, gone })
     }
+    // Changes tell what grew, not what went: a cursor of no log is answered with all that is there.
+    const there = new Set((await readChanges(holder, { logId: '', number: 0 })).buckets)
+    for (const bucket of known.inventories.keys()) if (!there.has(bucket)) known.inventories.delete(bucket)
     // Only now: if it broke off above, all of these are asked for again.
     known.logId = changes.logId
     known.number = changes.number
     this.#known.set(name, known)
+  }
+}
+
+async function readChanges(
+  holder: LedgerHolder,
+  { logId, number }: { logId: string; number: number },
+): Promise<Asks['changes']['answer']> {
+  const { body } = await holder.ask('changes', { logId, after: number, waitMs: 0 }, undefined, ASK_TIMEOUT_MS)
+  if (typeof body?.logId !== 'string' || !Number.isSafeInteger(body.number) || !Array.isArray(body.buckets)) {
+    throw new Error("the answer to 'changes' is not of its form")
+  }
+  return body
+}
+
+/** What a tailer did not sign, or not in this form, says nothing. */
+function isProven<T>(word: T, isGenuine: (word: T) => boolean): boolean {
+  try {
+    return isGenuine(word)
+  } catch {
+    return false
   }
 }
 
