@@ -10,6 +10,10 @@ const TEMPORARY = /^\.bucktail-tmp-[0-9a-f]{24}$/
 /** A temporary file as old as this belongs to a writer that died. A live one needs minutes at most. */
 const TEMPORARY_AGE_MS = 24 * 60 * 60 * 1000
 
+/** Less the process's umask, which says what others may read (bin/private-files.ts). */
+const FILE_MODE = 0o666
+const SECRET_MODE = 0o600
+
 const FLAGS = {
   // Without O_NONBLOCK a pipe that took the file's name would hold a thread for ever.
   read: constants.O_RDONLY | constants.O_NONBLOCK,
@@ -31,13 +35,14 @@ export const realDisk: Disk = {
 
   readFile: path => fs.readFile(path),
 
-  async replaceFile(path, content) {
-    await throughTemporary(path, content, temporary => fs.rename(temporary, path))
+  async replaceFile(path, content, isSecret = false) {
+    const mode = isSecret ? SECRET_MODE : FILE_MODE
+    await throughTemporary(path, content, mode, temporary => fs.rename(temporary, path))
     await syncFolder(dirname(path))
   },
 
   async createFile(path, content) {
-    const isMade = await throughTemporary(path, content, async temporary => {
+    const isMade = await throughTemporary(path, content, FILE_MODE, async temporary => {
       const isLinked = await fs.link(temporary, path).then(
         () => true,
         error => unless(error, 'EEXIST', false),
@@ -141,11 +146,12 @@ class RealFile implements OpenFile {
 async function throughTemporary<T>(
   path: string,
   content: Buffer,
+  mode: number,
   publish: (temporary: string) => Promise<T>,
 ): Promise<T> {
   const temporary = join(dirname(path), `.bucktail-tmp-${randomBytes(12).toString('hex')}`)
   try {
-    const handle = await fs.open(temporary, 'wx')
+    const handle = await fs.open(temporary, 'wx', mode)
     try {
       await handle.writeFile(content)
       await handle.sync()

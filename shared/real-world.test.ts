@@ -29,6 +29,13 @@ test('a temporary file of a writer that died is not listed, is in nobody’s way
   t.notOk(fs.existsSync(folder), 'what list calls empty can be removed')
 })
 
+test('a secret is readable by its owner only, also where it replaces a file that others could read', async t => {
+  const path = join(t.testdir({ key: 'old' }), 'key')
+  fs.chmodSync(path, 0o644)
+  await realDisk.replaceFile(path, Buffer.from('new'), true)
+  t.equal(fs.statSync(path).mode & 0o777, 0o600)
+})
+
 test('a write that fails leaves the old file and no temporary one', async t => {
   const folder = t.testdir({ file: 'old', folder: {} })
   await t.rejects(realDisk.replaceFile(join(folder, 'folder'), Buffer.from('x')), { code: 'EISDIR' })

@@ -46,8 +46,11 @@ export interface Disk {
   /** 'read'; 'append' creates; 'create' fails with EEXIST. */
   open(path: string, mode: 'read' | 'append' | 'create'): Promise<OpenFile>
   readFile(path: string): Promise<Buffer>
-  /** Whole file, synced, under a temporary name, then renamed over `path`, folder synced: old content or new, never half. */
-  replaceFile(path: string, content: Buffer): Promise<void>
+  /**
+   * Whole file, synced, under a temporary name, then renamed over `path`, folder synced: old content or new, never half.
+   * @param isSecret  readable by its owner only, whatever the process lets others read
+   */
+  replaceFile(path: string, content: Buffer, isSecret?: boolean): Promise<void>
   /** As replaceFile, but only if `path` does not exist: true if this call made it. Atomic among processes (link). */
   createFile(path: string, content: Buffer): Promise<boolean>
   /** Names in a folder, sorted; empty if the folder does not exist. */

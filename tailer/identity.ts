@@ -68,7 +68,7 @@ export async function loadIdentity(
       signSeed: keys.signing.seed.toString('hex'),
       formerIds,
     }
-    await disk.replaceFile(path, Buffer.from(`${JSON.stringify(next)}\n`))
+    await disk.replaceFile(path, Buffer.from(`${JSON.stringify(next)}\n`), true)
   }
   return { keys, formerIds, isFresh: stored === undefined, isSameBoot }
 }

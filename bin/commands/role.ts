@@ -5,6 +5,7 @@ import { realWorld } from '../../shared/real-world.ts'
 import { textLog } from '../../shared/text-log.ts'
 import { type ToChild, tellParent } from '../child-messages.ts'
 import { asCommandError, EXIT } from '../fail.ts'
+import { keepFilesPrivate } from '../private-files.ts'
 import type { RoleStart, RunningRole } from '../roles/role.ts'
 import { type SettingsFlags, settingsOf } from '../settings.ts'
 
@@ -27,6 +28,7 @@ export function roleCommand(role: Role): (flags: SettingsFlags & { once?: boolea
       process.on('message', (message: ToChild) => message.type === 'stop' && stopNow())
       process.once('disconnect', stopNow)
     }
+    keepFilesPrivate()
     try {
       await runRole(role, flags, stop.signal)
       return EXIT.fine

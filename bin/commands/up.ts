@@ -12,6 +12,7 @@ import { type FilesGiven, filesGiven } from '../files-given.ts'
 import { ARCHIE_PORT, checkPortsFree, type FleetPlan, planFleet } from '../fleet-here.ts'
 import { makeKeys } from '../keyring.ts'
 import { type OnceReport, reportOnce, sourcesSnapshot, waitUntilAllIsThere } from '../once-report.ts'
+import { keepFilesPrivate } from '../private-files.ts'
 import { startSamples } from '../samples.ts'
 import { settingsOf } from '../settings.ts'
 import { Child } from '../supervise.ts'
@@ -52,6 +53,7 @@ export async function up(given: string[], flags: Flags): Promise<number> {
   const data = resolve(loaded.settings.data)
   const files = chosenFiles(given, flags, loaded)
 
+  keepFilesPrivate()
   openDataFolder(data)
   const locks: FolderLock[] = [await lockFolder(data)]
   const children: Child[] = []
