@@ -20,6 +20,8 @@ export interface Source {
   start: number
   size?: number
   read?: number
+  /** Another source goes on with the file from here: after a move, a clone, a power cut. */
+  continuedAt?: number
   packed: RangeSet
   indexed: RangeSet
   archived: RangeSet
@@ -63,6 +65,10 @@ export class Books {
     this.#enterStores()
     for (const manifest of this.manifests) this.#enterManifest(manifest)
     for (const record of inputs.records) this.#enterRecord(record)
+    for (const { parent, start } of inputs.records) {
+      const source = parent === undefined ? undefined : this.sources.get(parent)
+      if (source) source.continuedAt = Math.min(source.continuedAt ?? start, start)
+    }
     for (const [tailer, contact] of this.contacts) this.#enterReport(tailer, contact)
   }
 
@@ -188,6 +194,12 @@ export class Books {
     return contact !== undefined && !contact.connected && contact.silentMs >= this.inputs.holeAfterMs
   }
 
+  /** Why its tailer does not read on, by its own word. */
+  standstill(source: Source): string | undefined {
+    const report = source.tailer === undefined ? undefined : this.contacts.get(source.tailer)?.report
+    return report?.sources.some(part => part.source === source.source) ? report.stopped : undefined
+  }
+
   nameOf(tailer: TailerId): string {
     const contact = this.contacts.get(tailer)
     const host = this.hostOf.get(tailer) ?? contact?.report?.host ?? 'an unknown host'
@@ -208,7 +220,16 @@ export function coveredBy(source: Source): RangeSet {
 
 /** Up to where it is known to have been read. */
 export function endOf(source: Source): number {
-  return Math.max(source.read ?? 0, source.packed.end, source.start)
+  return Math.max(upToFork(source, source.read ?? 0), source.packed.end, source.start)
+}
+
+/** Bytes of the file that are this source's, read or not. */
+export function sizeOf(source: Source): number {
+  return Math.max(upToFork(source, source.size ?? 0), endOf(source))
+}
+
+function upToFork({ continuedAt = Number.POSITIVE_INFINITY }: Source, offset: number): number {
+  return Math.min(offset, continuedAt)
 }
 
 function unique(manifests: Manifest[]): Manifest[] {

@@ -1,7 +1,7 @@
 // The holes of a ledger: what nobody has and nobody will bring, by name and range.
 
 import type { Hole } from './ledger.ts'
-import { type Books, coveredBy, endOf, NONE, type Source } from './ledger-books.ts'
+import { type Books, coveredBy, endOf, NONE, type Source, sizeOf } from './ledger-books.ts'
 import type { Epoch, TailerId } from './messages.ts'
 import { RangeSet } from './ranges.ts'
 
@@ -126,15 +126,20 @@ class HoleFinder {
   enterSilentTails(): void {
     for (const source of this.#books.sources.values()) {
       if (source.tailer === undefined || !this.#books.isLost(source.tailer)) continue
-      const missing = new RangeSet([[source.start, Math.max(endOf(source), source.size ?? 0)]])
-        .without(coveredBy(source))
-        .without(source.givenUp)
+      const missing = new RangeSet([[source.start, sizeOf(source)]]).without(coveredBy(source)).without(source.givenUp)
       for (const [from, to] of missing) {
         const { host, path, source: name, tailer } = source
         const reason = `not delivered: ${this.#books.silence(source.tailer)}`
         source.givenUp.add(from, to)
         this.holes.push({ host, path, source: name, tailer, from, to, reason, state: 'open' })
       }
+      const standstill = this.#books.standstill(source)
+      if (standstill === undefined) continue
+      // It did not look at its files any more: how far they grew is not known.
+      const { host, path, source: name, tailer } = source
+      const reason = `not read: ${standstill}, then ${this.#books.silence(source.tailer)}`
+      const from = Math.max(endOf(source), source.size ?? 0)
+      this.holes.push({ host, path, source: name, tailer, from, reason, state: 'open' })
     }
   }
 

@@ -226,6 +226,37 @@ test('a host that is silent for a day: what it had and nobody has is a hole, dow
   t.end()
 })
 
+test('what another source goes on with, after a move or a power cut, is not missing from the first', t => {
+  const fork = { source: 'f0', tailer: 'b'.repeat(32), machine: 'n', host: 'web1', path: PATH, app: '', dev: 0, ino: 0 }
+  const bytes = { head: Buffer.alloc(0), tail: Buffer.alloc(0) }
+  const ledger = computeLedger(
+    inputs({
+      contacts: [contact({ size: 900, read: 500, ...away })],
+      records: [{ ...fork, ...bytes, start: 300, to: 300, parent: SOURCE }],
+      manifests: [manifest(10, 1, 3, 0, 300)],
+      index: holds([[0, 300]], [[1, 4]]),
+    }),
+  )
+  t.same(ledger.holes, [])
+  t.match(
+    ledger.rows.find(row => row.source === SOURCE),
+    { size: 300, read: 300, state: 'complete' },
+  )
+  t.end()
+})
+
+test('a tailer that says it stands still has an unknown rest: waiting while it lives, a hole when it is silent for a day', t => {
+  const { report, ...rest } = contact()
+  const stopped = { ...report, stopped: 'the disk takes no writes' }
+  const stored = { manifests: [manifest(10, 1, 3, 0, 300)], index: holds([[0, 300]], [[1, 4]]) }
+  const living = computeLedger(inputs({ ...stored, contacts: [{ ...rest, report: stopped }] }))
+  t.match(living.rows, [{ state: 'waiting', note: /the disk takes no writes: waiting for/ }])
+  t.equal(living.openHoles, 0)
+  const silent = computeLedger(inputs({ ...stored, contacts: [{ ...rest, ...away, report: stopped }] }))
+  t.match(silent.holes, [{ from: 300, reason: /not read: the disk takes no writes, then last contact 25 h ago/ }])
+  t.end()
+})
+
 test('what a tailer gave up is a hole, what policy left out is released, an alarm is none', t => {
   const gaveUp = (kind: GivenUp['kind'], from: number, to?: number): GivenUp => {
     return { source: SOURCE, host: 'web1', path: PATH, from, ...(to !== undefined && { to }), reason: `${kind}!`, kind }

@@ -9,7 +9,7 @@
 // - What is on its way is never a hole, however late; what nobody will bring is never merely late.
 // - A sequence that is gone is a hole only for the bytes that nothing else covers: a tailer that lost the end of its
 //   journal cuts the same bytes again under other sequences.
-import { addAll, Books, compare, coveredBy, endOf, type Source } from './ledger-books.ts'
+import { addAll, Books, compare, coveredBy, endOf, type Source, sizeOf } from './ledger-books.ts'
 import { bucketRows } from './ledger-buckets.ts'
 import { findHoles } from './ledger-holes.ts'
 import type { Gone, Manifest } from './manifest.ts'
@@ -133,7 +133,7 @@ export function computeLedger(inputs: LedgerInputs): Ledger {
 
 function rowOf(books: Books, holes: Hole[], source: Source): LedgerRow {
   const end = endOf(source)
-  const size = Math.max(source.size ?? end, end)
+  const size = sizeOf(source)
   const within = new RangeSet([[source.start, end]])
   const safe = source.claimed.without(source.once)
   addAll(safe, source.twice)
@@ -180,6 +180,8 @@ function stateOf(
   }
   const unread = new RangeSet([[end, size]]).without(source.givenUp).total
   if (unread > 0) return { state: 'waiting', note: `${unread} bytes not read yet: waiting for ${waitingFor}` }
+  const standstill = books.standstill(source)
+  if (standstill !== undefined) return { state: 'waiting', note: `${standstill}: waiting for ${waitingFor}` }
   const { expiredBefore } = books.inputs
   const unindexed = covered.without(source.indexed).without(source.expired)
   if (expiredBefore !== undefined && unindexed.size > 0) {

@@ -1,7 +1,7 @@
 // The promises of the design, as looked for in the stores when all is healed.
 import { parseQuery } from '../../shared/query.ts'
 import type { EventStore } from '../../shared/stores.ts'
-import type { Workload } from './workload.ts'
+import type { Workload, WrittenLine } from './workload.ts'
 
 /** Broken promises told per kind: the first ones explain the rest. */
 const TOLD_MAX = 5
@@ -51,39 +51,54 @@ export function sorted(found: Found): Found {
   return found
 }
 
-/** Every broken promise in one store, in words. */
-export function brokenPromises(name: string, found: Found, workload: Workload): string[] {
-  const missing: string[] = []
+/** Lines that must be in a store and are not. */
+export function missingLines(found: Found, workload: Workload): WrittenLine[] {
+  return [...workload.lines.values()].filter(line => line.excuse === undefined && !found.places.has(line.text))
+}
+
+/** Every broken promise in one store, in words; `excused` are lines that may be missing for once. */
+export function brokenPromises(
+  name: string,
+  found: Found,
+  workload: Workload,
+  excused: ReadonlySet<WrittenLine> = new Set(),
+  /** Hosts that were struck by several things at once: a line may be there once more for each. */
+  strikes: ReadonlyMap<string, number> = new Map(),
+): string[] {
+  const missing = missingLines(found, workload).filter(line => !excused.has(line))
   const twice: string[] = []
   for (const line of workload.lines.values()) {
     const places = found.places.get(line.text) ?? []
-    const shown = line.text.trim().slice(0, 60)
-    if (places.length === 0 && line.excuse === undefined) missing.push(shown)
-    if (places.length > 1) twice.push(`${shown}${line.excuse ? ` (${line.excuse})` : ''} in ${places.join(', ')}`)
+    if (places.length <= line.copies + (strikes.get(line.host) ?? 0)) continue
+    twice.push(`${shown(line)}${line.excuse ? ` (${line.excuse})` : ''} in ${places.join(', ')}`)
   }
   const gaps: string[] = []
   const changed: string[] = []
   for (const [source, { host, path, pieces }] of found.sources) {
     const where = `${host} ${path} ${source}`
-    // A power cut may take the end of the journal and of the log, and then other bytes come to the same offsets. Unless a
-    // buck that has the first ones is heard at the opening, both are kept (docs/design.md, Porter).
-    const mayDiffer = workload.powerless.has(host)
-    let to = pieces[0]?.to ?? 0
-    for (const here of pieces.slice(1)) {
-      if (here.from > to) gaps.push(`${where}: nothing from ${to} to ${here.from}`)
-      if (here.from < to && !mayDiffer) twice.push(`${where}: ${here.from} to ${to}`)
-      to = Math.max(to, here.to)
+    // A power cut or a rollback may take the end of the journal and of the log, and then other bytes come to the same
+    // offsets. Unless a buck that has the first ones is heard at the opening, both are kept (docs/design.md, Porter).
+    const mayDiffer = workload.twofold.has(host) || strikes.has(host)
+    let to = pieces[0]?.from
+    for (const piece of pieces) {
+      if (piece.from > to && excused.size === 0) gaps.push(`${where}: nothing from ${to} to ${piece.from}`)
+      if (piece.from < to && !mayDiffer) twice.push(`${where}: ${piece.from} to ${to}`)
+      to = Math.max(to, piece.to)
     }
     if (!isOfOneFile(pieces, workload) && !(mayDiffer && pieces.every(piece => isOfOneFile([piece], workload)))) {
       changed.push(where)
     }
   }
   return [
-    ...told(`${name}: line missing`, missing),
+    ...told(`${name}: line missing`, missing.map(shown)),
     ...told(`${name}: twice`, twice),
     ...told(`${name}: gap in a source`, gaps),
     ...told(`${name}: not the bytes of any file`, changed),
   ]
+}
+
+export function shown(line: WrittenLine): string {
+  return line.text.trim().slice(0, 60)
 }
 
 /** All pieces are what some file had at these offsets. */
@@ -93,7 +108,7 @@ function isOfOneFile(pieces: Piece[], workload: Workload): boolean {
   )
 }
 
-function told(kind: string, all: string[]): string[] {
+export function told(kind: string, all: string[]): string[] {
   const shown = all.slice(0, TOLD_MAX).map(one => `${kind}: ${one}`)
   return all.length > TOLD_MAX ? [...shown, `${kind}: … ${all.length} in all`] : shown
 }

@@ -197,6 +197,7 @@ class SimFile implements OpenFile {
 /** Runs the effect with a pause before it, after it, or mostly neither. A dead process waits for ever. */
 async function diskStep<T>(process: SimProcess, effect: () => T, isSync = false): Promise<T> {
   if (!process.isAlive) return process.never
+  if (process.isInstant) return effect()
   const random = process.chance
   const chance = isSync ? SYNC_PAUSE_CHANCE : PAUSE_CHANCE
   const mostMs = isSync ? SYNC_PAUSE_MS_MAX : PAUSE_MS_MAX

@@ -101,7 +101,10 @@ export const FAULTS: Record<string, Fault> = {
   /** The disk of one buck is lost. One per schedule: the promise is about two machines, and the tailer is one of them. */
   disk: {
     timesMax: 1,
-    strike: (fleet, random) => fleet.loseDisk(random.pick(fleet.bucks)),
+    strike(fleet, random) {
+      const buck = random.pick(fleet.bucks)
+      if (fleet.mayHarm(buck.machine)) fleet.loseDisk(buck)
+    },
   },
   /** A disk has no room. */
   full: {
@@ -116,6 +119,81 @@ export const FAULTS: Record<string, Fault> = {
     },
   },
 }
+
+/**
+ * Hosts that are copied, put back, moved or lost, and media that lie. What these may cost is told in docs/simulation.md;
+ * whatever is missing then, the ledger names.
+ */
+export const HARD_FAULTS: Record<string, Fault> = {
+  /** Two of one host at once; with one identity, or with two. */
+  clone: {
+    timesMax: 1,
+    strike(fleet, random) {
+      const host = random.pick(fleet.hosts)
+      const image = host.machine.disk.image()
+      const identity = random.chance(0.5) ? host.machine.identity : `${host.machine.name}-twin`
+      fleet.later(random.span(20 * second), () => fleet.clone(host, image, identity))
+    },
+  },
+  /** A host is put back by seconds and boots. */
+  rollback: {
+    timesMax: 2,
+    strike(fleet, random) {
+      const host = random.pick(fleet.hosts)
+      if (!fleet.mayHarm(host.machine)) return
+      const image = host.machine.disk.image()
+      fleet.later(1 * second + random.span(40 * second), () => fleet.rollBack(host, image))
+    },
+  },
+  /** A host is put back by seconds with its memory. */
+  memory: {
+    timesMax: 2,
+    strike(fleet, random) {
+      const host = random.pick(fleet.hosts)
+      if (!host.isUp || !fleet.mayHarm(host.machine)) return
+      host.process?.kill()
+      const image = host.machine.disk.image()
+      host.start()
+      const seed = host.process?.seed
+      if (!seed) return
+      fleet.later(1 * second + random.span(40 * second), () => fleet.rollBackWithMemory(host, image, seed))
+    },
+  },
+  /** A tailer finds its folder empty. */
+  folder: {
+    timesMax: 2,
+    strike(fleet, random) {
+      const host = random.pick(fleet.hosts)
+      if (fleet.mayHarm(host.machine)) fleet.loseTailerFolder(host)
+    },
+  },
+  /** A host's disk lies in another machine. */
+  move: {
+    timesMax: 2,
+    strike(fleet, random) {
+      const host = random.pick(fleet.hosts)
+      fleet.move(host, `${host.machine.name}-moved-${Math.round(fleet.simulation.timeline.nowMs)}`)
+    },
+  },
+  /** A host does not come back. */
+  dead: {
+    timesMax: 1,
+    strike(fleet, random) {
+      const { machine } = random.pick(fleet.hosts)
+      if (fleet.mayHarm(machine)) fleet.die(machine)
+    },
+  },
+  /** Bits of bucket files, journals and logs flip on one machine. */
+  garble: {
+    timesMax: 3,
+    strike(fleet, random) {
+      const member = random.pick([...fleet.hosts, ...fleet.bucks])
+      if (member.machine.isUp && fleet.mayHarm(member.machine)) fleet.garble(member, random)
+    },
+  },
+}
+
+export const ALL_FAULTS: Record<string, Fault> = { ...FAULTS, ...HARD_FAULTS }
 
 function pair(fleet: SimFleet, random: SeededRandom): [Machine, Machine] {
   const a = random.pick(fleet.machines)

@@ -6,13 +6,16 @@ import { Buck } from '../../buck/buck.ts'
 import { Porter } from '../../porter/porter.ts'
 import { FolderStore } from '../../shared/folder-store.ts'
 import { Lease } from '../../shared/lease.ts'
+import { computeLedger, type Ledger } from '../../shared/ledger.ts'
+import { gatherLedgerInputs } from '../../shared/ledger-gather.ts'
 import type { Link, Peer, Role } from '../../shared/link.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
 import type { EventStore } from '../../shared/stores.ts'
-import { TAILER_DEFAULTS, Tailer } from '../../tailer/tailer.ts'
+import type { Disk } from '../../shared/world.ts'
+import { TAILER_DEFAULTS, Tailer, type TailerConfig } from '../../tailer/tailer.ts'
 import { Member } from './member.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import type { PowerCutOptions } from './sim-disk.ts'
+import type { DiskImage, PowerCutOptions } from './sim-disk.ts'
 import type { SimNetwork } from './sim-network.ts'
 import type { Machine, SimProcess } from './sim-process.ts'
 import { Simulation, type SimulationOptions } from './simulation.ts'
@@ -23,12 +26,25 @@ export interface FleetShape {
   bucks: number
   porters: number
   filesPerHost: number
+  /** Programs that write and rotate only when they are told to, with all generations in the settings. */
+  isByHand?: boolean
+  /** Other settings of the tailers than the simulation's. */
+  tailer?: Partial<TailerConfig>
 }
 
 const BUCKET_SECONDS = 10
 /** Days of real life in minutes: the order of things is what matters. */
-const ARCHIVE_AFTER_MS = 40_000
+const ARCHIVE_AFTER_MS = 30_000
+const HOLE_AFTER_MS = 60_000
+/** "A line is safe from the loss of any two machines once two bucks hold it." */
+const HARMED_MAX = 2
 const GIGABYTE = 1_000_000_000
+
+interface Onlooking {
+  index: EventStore
+  archive: EventStore
+  disk: Disk
+}
 
 export class SimFleet {
   readonly simulation: Simulation
@@ -39,28 +55,39 @@ export class SimFleet {
   readonly porters: Member[] = []
   /** Its disk holds index and archive. It never loses power: it stands for S3 and its like. */
   readonly store: Machine
+  /** Machines that will not come back. */
+  readonly dead = new Set<Machine>()
+  /** Machines whose disk was lost, in whole or in part: the promise is about two. */
+  readonly harmed = new Set<Machine>()
+  onForget: ((machine: Machine, path: string, bytes: Buffer) => void) | undefined
+  #onlooking: Promise<Onlooking> | undefined
   #indexCopy: [path: string, bytes: Buffer][] | undefined
   readonly #addresses: string[]
+  readonly #tailerSettings: Partial<TailerConfig>
 
   constructor(seed: number | string, shape: FleetShape, options: SimulationOptions = {}) {
     this.simulation = new Simulation(seed, options)
+    this.#tailerSettings = shape.tailer ?? {}
     this.random = this.simulation.random.fork('fleet')
     this.#addresses = Array.from({ length: shape.bucks }, (_, k) => `buck${k}:7700`)
     this.store = this.simulation.machine('store')
     for (let p = 0; p < shape.porters; p++) this.#addPorter()
     for (const [k, address] of this.#addresses.entries()) {
       const machine = this.simulation.machine(`buck${k}`)
+      this.#watchForgetting(machine)
       this.bucks.push(new Member(`buck${k}`, machine, process => this.#runBuck(process, `buck${k}`, address)))
     }
     for (let h = 0; h < shape.hosts; h++) {
       const machine = this.simulation.machine(`host${h}`)
+      this.#watchForgetting(machine)
       const random = this.random.fork(`programs ${h}`)
       for (let f = 0; f < shape.filesPerHost; f++) {
         this.workload.start(
           machine,
           {
             path: `/log/app${f}.log`,
-            isGlob: random.chance(0.4),
+            isByHand: shape.isByHand,
+            isGlob: shape.isByHand || random.chance(0.4),
             rotation: random.pick(['none', 'rename', 'rename', 'copytruncate']),
             rotateBytes: random.integer(500, 6_000),
             rotateEveryMsLeast: random.integer(2_000, 20_000),
@@ -97,11 +124,11 @@ export class SimFleet {
   powerCut(machine: Machine, options: PowerCutOptions): void {
     if (!machine.isUp) return
     machine.powerCut(options)
-    for (const program of this.workload.programs) if (program.machine === machine) program.afterPowerCut()
+    for (const program of this.workload.of(machine)) program.afterLoss('lost from the file by a power cut')
   }
 
   powerUp(machine: Machine): void {
-    if (machine.isUp) return
+    if (machine.isUp || this.dead.has(machine)) return
     machine.powerUp()
     for (const member of this.members) if (member.machine === machine) member.startLater()
   }
@@ -111,6 +138,107 @@ export class SimFleet {
     member.process?.kill()
     member.machine.disk.wipe()
     member.startLater()
+  }
+
+  /** True, and counted, if this machine may be harmed without more being harmed than the promise is about. */
+  mayHarm(machine: Machine): boolean {
+    if (this.harmed.size >= HARMED_MAX && !this.harmed.has(machine)) return false
+    this.harmed.add(machine)
+    return true
+  }
+
+  filesOf(machine: Machine, folder: string): Map<string, Buffer> {
+    return new Map(filesBelow(machine, folder))
+  }
+
+  replaceFiles(machine: Machine, folder: string, files: Map<string, Buffer>): void {
+    for (const [path] of filesBelow(machine, folder)) machine.disk.unlink(path)
+    for (const [path, bytes] of files) {
+      machine.disk.makeFolder(dirname(path))
+      machine.disk.append(machine.disk.create(path), bytes)
+    }
+    machine.disk.writeBack()
+  }
+
+  /** A virtual machine is put back to an image and boots. */
+  rollBack(host: Member, image: DiskImage): void {
+    const { machine } = host
+    if (!machine.isUp) return
+    machine.powerCut()
+    this.#putBack(machine, image)
+    this.powerUp(machine)
+  }
+
+  /**
+   * A virtual machine is put back, memory and all, to the moment when its tailer started: the process that goes on
+   * draws the same randomness as the first one did, so it has the same epoch.
+   */
+  rollBackWithMemory(host: Member, image: DiskImage, seed: SeededRandom): void {
+    const { machine } = host
+    if (!machine.isUp) return
+    machine.trace?.(machine.name, 'put back with its memory')
+    host.process?.die('power')
+    this.#putBack(machine, image)
+    host.start(seed.copy())
+  }
+
+  #putBack(machine: Machine, image: DiskImage): void {
+    machine.trace?.(machine.name, 'disk put back')
+    this.workload.strike(machine.name)
+    machine.disk.restore(image)
+    for (const program of this.workload.of(machine)) program.afterLoss('undone by a rollback')
+  }
+
+  /** A copy of a host goes on beside it: its disk, its programs, its tailer. */
+  clone(host: Member, image: DiskImage, identity: string): Member {
+    const machine = this.simulation.machine(`${host.machine.name}-clone${this.hosts.length}`)
+    machine.trace?.(machine.name, `is a clone of ${host.machine.name}, identity ${identity}`)
+    machine.identity = identity
+    machine.disk.restore(image)
+    this.#watchForgetting(machine)
+    this.workload.clone(host.machine, machine, this.random.fork(machine.name))
+    const clone = new Member(`tailer-${machine.name}`, machine, process => this.#runTailer(process))
+    this.hosts.push(clone)
+    clone.start()
+    return clone
+  }
+
+  loseTailerFolder(host: Member): void {
+    host.machine.trace?.(host.name, 'folder lost')
+    this.workload.strike(host.machine.name)
+    host.process?.kill()
+    for (const [path] of filesBelow(host.machine, '/data/tailer')) host.machine.disk.unlink(path)
+    host.startLater()
+  }
+
+  /** Its disk lies in another machine now. */
+  move(host: Member, identity: string): void {
+    host.machine.trace?.(host.name, `moved to ${identity}`)
+    this.workload.strike(host.machine.name)
+    host.machine.identity = identity
+    host.kill()
+  }
+
+  die(machine: Machine): void {
+    machine.trace?.(machine.name, 'is dead for good')
+    this.dead.add(machine)
+    this.powerCut(machine, { garbage: false })
+  }
+
+  /** Bits of what a service wrote change while it is down. The keys are not touched: then it refuses to start. */
+  garble(member: Member, random: SeededRandom): void {
+    const { disk, trace } = member.machine
+    member.kill()
+    this.workload.strike(member.machine.name)
+    const files = filesBelow(member.machine, '/data').filter(
+      ([path, { length }]) => length > 0 && !path.endsWith('.json'),
+    )
+    for (let times = random.integer(1, 3); times > 0 && files.length > 0; times--) {
+      const [path, { length }] = random.pick(files)
+      const at = random.integer(0, length - 1)
+      trace?.(member.name, `bit flipped: ${path} at ${at} of ${length}`)
+      disk.flip(disk.file(path), at, random.integer(0, 7))
+    }
   }
 
   startSecondPorter(): void {
@@ -124,18 +252,30 @@ export class SimFleet {
   /** As an operator does it: porters stopped, the folder replaced, porters started. */
   restoreIndex(isEmptied: boolean): void {
     for (const porter of this.porters) porter.process?.kill()
-    for (const [path] of filesBelow(this.store, '/index')) this.store.disk.unlink(path)
-    for (const [path, bytes] of isEmptied ? [] : (this.#indexCopy ?? [])) {
-      this.store.disk.makeFolder(dirname(path))
-      this.store.disk.append(this.store.disk.create(path), bytes)
-    }
+    this.replaceFiles(this.store, '/index', new Map(isEmptied ? [] : this.#indexCopy))
     this.store.trace?.('store', isEmptied ? 'index emptied' : 'index restored from an older copy')
     for (const porter of this.porters) porter.startLater()
+    this.#onlooking = undefined
   }
 
-  /** Index and archive as somebody sees them who only reads. */
-  async stores(): Promise<{ index: EventStore; archive: EventStore }> {
-    return this.#openStores(this.simulation.machine('onlooker').start('reader'), 'onlooker')
+  /** Index and archive as somebody sees them who only reads, and takes no time for it. */
+  stores(): Promise<Onlooking> {
+    this.#onlooking ??= (async () => {
+      const process = this.simulation.machine('onlooker').start('reader')
+      process.isInstant = true
+      return { ...(await this.#openStores(process, 'onlooker')), disk: process.world.disk }
+    })()
+    return this.#onlooking
+  }
+
+  /** What anybody may read of the ledger now. */
+  async ledger(): Promise<Ledger> {
+    const { process, links } = await this.onlooker()
+    const { index, archive } = await this.stores()
+    const log = process.world.log
+    const inputs = await gatherLedgerInputs({ links, index, archive, holeAfterMs: HOLE_AFTER_MS, log })
+    process.die('kill')
+    return computeLedger(inputs)
   }
 
   /** Everything that was broken works again. Clocks stay as they are: those are no fault. */
@@ -161,6 +301,13 @@ export class SimFleet {
     return { process, links }
   }
 
+  /** Tells `onForget` of every bucket file that a tailer or a buck removes. */
+  #watchForgetting(machine: Machine): void {
+    machine.disk.onUnlink = (path, bytes) => {
+      if (path.includes('/buckets/') && machine.processes.size > 0) this.onForget?.(machine, path, bytes())
+    }
+  }
+
   async #runTailer(process: SimProcess): Promise<void> {
     const { machine, world } = process
     const programs = this.workload.programs.filter(program => program.machine === machine)
@@ -176,10 +323,11 @@ export class SimFleet {
         pollMs: 400,
         lookMs: 800,
         holdBackMs: 30_000,
+        ...this.#tailerSettings,
       },
       {
         world,
-        machine: { identity: machine.name, boot: machine.boot },
+        machine: { identity: machine.identity, boot: machine.boot },
         makeDialer: keys =>
           this.network.dialer(process, { role: 'tailer', id: keys.id, signKey: keys.signing.publicKey }, 'buck'),
       },
@@ -228,6 +376,7 @@ export class SimFleet {
         bucks: this.#addresses,
         bucketSeconds: BUCKET_SECONDS,
         archiveAfterMs: ARCHIVE_AFTER_MS,
+        holeAfterMs: HOLE_AFTER_MS,
         wantEveryMs: 10_000,
         tidyEveryMs: 30_000,
         recentMs: 0,

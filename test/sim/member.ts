@@ -1,4 +1,5 @@
 // One service of the simulated fleet: started, killed, and started again by somebody who watches it, as systemd would.
+import type { SeededRandom } from './seeded-random.ts'
 import type { Machine, SimProcess } from './sim-process.ts'
 
 /** After its end a service is started again within so long; after many ends in a row no later. */
@@ -25,9 +26,10 @@ export class Member {
     return this.process?.isAlive === true
   }
 
-  start(): void {
+  /** @param random of a former process of this name: it was put back with its memory */
+  start(random?: SeededRandom): void {
     if (this.isUp || this.isHeldDown || !this.machine.isUp) return
-    const process = this.machine.start(this.name)
+    const process = this.machine.start(this.name, random)
     this.process = process
     const ended = (how: string) => {
       if (!process.isAlive) return

@@ -1,6 +1,6 @@
 // npm run test:sim -- --schedules N --seed S --faults a,b    random schedules; a failing one prints its seed and story.
 import { Command, InvalidArgumentError } from 'commander'
-import { FAULTS } from './faults.ts'
+import { ALL_FAULTS } from './faults.ts'
 import { type Outcome, runSchedule } from './schedule.ts'
 
 const STORY_LINES = 200
@@ -9,7 +9,7 @@ const program = new Command('test:sim')
   .description('Random schedules of faults on simulated installations. Exit code 1 if a promise is broken.')
   .option('--schedules <count>', 'how many', wholeNumber, 200)
   .option('--seed <number>', 'of the first; the next ones count up', wholeNumber, Math.floor(Math.random() * 1e9))
-  .option('--faults <names>', `of: ${Object.keys(FAULTS).join(',')}`, faultNames)
+  .option('--faults <names>', `of: ${Object.keys(ALL_FAULTS).join(',')}, or all`, faultNames)
   .option('--exact', 'all faults named, not a random part of them')
   .option('--story <lines>', 'how many of the last lines to print of a failure', wholeNumber, STORY_LINES)
   .parse()
@@ -42,7 +42,7 @@ if (failed.length > 0) {
 
 async function tell(outcome: Outcome, scheduleOptions: { faults?: string[]; isExact?: boolean }): Promise<void> {
   const { hosts, bucks, filesPerHost } = outcome.shape
-  const size = `${hosts} hosts with ${filesPerHost} files, ${bucks} bucks, ${outcome.lines} lines, ${outcome.excused} excused`
+  const size = `${hosts} hosts with ${filesPerHost} files, ${bucks} bucks, ${outcome.lines} lines, ${outcome.excused} excused, ${outcome.named} named as holes`
   console.log(`\nseed ${outcome.seed}: ${outcome.faults.join(', ') || 'no faults'}; ${size}`)
   for (const one of outcome.broken) console.log(`  ${one}`)
   if (options.story === 0 || isTracedAtOnce) return
@@ -57,9 +57,11 @@ function wholeNumber(text: string): number {
 }
 
 function faultNames(text: string): string[] {
+  if (text === 'all') return Object.keys(ALL_FAULTS)
   const names = text.split(',').filter(Boolean)
   for (const name of names) {
-    if (!(name in FAULTS)) throw new InvalidArgumentError(`"${name}" is none of ${Object.keys(FAULTS).join(', ')}`)
+    if (!(name in ALL_FAULTS))
+      throw new InvalidArgumentError(`"${name}" is none of ${Object.keys(ALL_FAULTS).join(', ')}`)
   }
   return names
 }

@@ -21,6 +21,16 @@ export class SeededRandom implements Random {
     return new SeededRandom(`${this.#a} ${this.#b} ${this.#c} ${name}`)
   }
 
+  /** Draws the same from here on. */
+  copy(): SeededRandom {
+    const copy = new SeededRandom('')
+    copy.#a = this.#a
+    copy.#b = this.#b
+    copy.#c = this.#c
+    copy.#count = this.#count
+    return copy
+  }
+
   fraction(): number {
     return this.#next() / 2 ** 32
   }

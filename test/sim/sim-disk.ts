@@ -36,6 +36,13 @@ interface Change {
   to: Inode | undefined
 }
 
+/** Everything that is visible at one moment, as an image of a virtual machine has it. */
+export interface DiskImage {
+  dev: number
+  nextIno: number
+  root: Inode
+}
+
 export interface PowerCutOptions {
   /** Unsynced bytes may come back as zeros or garbage instead of being gone. */
   garbage: boolean
@@ -58,6 +65,8 @@ export class SimDisk {
   capacityBytes = Number.POSITIVE_INFINITY
   /** Chance that a write or sync fails with EIO. */
   writeErrorChance = 0
+  /** Told of every name that is taken from a file, before it is. */
+  onUnlink: ((path: string, bytes: () => Buffer) => void) | undefined
 
   constructor(random: SeededRandom, nowMs: () => number) {
     this.#random = random
@@ -164,6 +173,7 @@ export class SimDisk {
     const found = this.find(path)
     if (!found) throw systemError('ENOENT', 'unlink', path)
     if (found.kind === 'folder') throw systemError('EISDIR', 'unlink', path)
+    this.onUnlink?.(path, () => this.bytes(found))
     this.#change([{ folder: this.#folderOf(path), name: basename(path), to: undefined }])
   }
 
@@ -272,6 +282,25 @@ export class SimDisk {
     this.#root = this.#inode('folder')
   }
 
+  image(): DiskImage {
+    return { dev: this.#dev, nextIno: this.#nextIno, root: copyOf(this.#root, new Map()) }
+  }
+
+  /** The disk is put back to an image, which stays as it is. The caller has killed the processes. */
+  restore(image: DiskImage): void {
+    this.wipe()
+    this.#dev = image.dev
+    this.#nextIno = image.nextIno
+    const copies = new Map<Inode, Inode>()
+    this.#root = copyOf(image.root, copies)
+    for (const inode of copies.values()) if (inode.kind === 'file') this.#usedBytes += inode.size
+  }
+
+  /** The medium changes one bit. */
+  flip(inode: Inode, at: number, bit: number): void {
+    inode.content[at] ^= 1 << bit
+  }
+
   #settleContent(inode: Inode, options: PowerCutOptions): void {
     const random = this.#random
     const isChanged = inode.common < inode.size || inode.durableTail.length > 0
@@ -376,6 +405,32 @@ export class SimDisk {
       throw systemError('EIO', call, 'the simulated disk')
     }
   }
+}
+
+/** The inode and all below it, durable, without open handles. */
+function copyOf(inode: Inode, copies: Map<Inode, Inode>): Inode {
+  const known = copies.get(inode)
+  if (known) {
+    known.names++
+    known.durableNames++
+    return known
+  }
+  const content = Buffer.from(inode.content.subarray(0, inode.size))
+  const copy: Inode = {
+    ...inode,
+    content,
+    common: inode.size,
+    durableTail: EMPTY,
+    names: 1,
+    handles: 0,
+    durableNames: 1,
+    entries: new Map(),
+    durable: new Map(),
+  }
+  copies.set(inode, copy)
+  for (const [name, below] of inode.entries) copy.entries.set(name, copyOf(below, copies))
+  copy.durable = new Map(copy.entries)
+  return copy
 }
 
 function parts(path: string): string[] {

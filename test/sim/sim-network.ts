@@ -26,7 +26,7 @@ const PATIENCE_MS = [15_000, 120_000] as const
 const LATENCY_MS_MAX = 40
 
 type Message =
-  | { kind: 'ask'; number: number; type: keyof Asks; body: Buffer; payload?: Buffer }
+  | { kind: 'ask'; number: number; type: keyof Asks; body: Buffer; payload?: Buffer; sentAtMs: number }
   | { kind: 'answer'; number: number; body: Buffer; payload?: Buffer }
   | { kind: 'refused'; number: number; code: RefusedError['code']; text: string }
   | { kind: 'close'; reason: string }
@@ -44,6 +44,8 @@ export class SimNetwork {
   readonly links = new Set<LinkEnd>()
   /** Messages that were delivered, by type of the request; for figures. */
   readonly delivered = new Map<string, number>()
+  /** Told of every request as it arrives. */
+  onRequest: ((type: keyof Asks, body: unknown, sentAtMs: number) => void) | undefined
   readonly #listening = new Map<string, Listening>()
   readonly #cut = new Set<string>()
   readonly #slow = new Map<string, number>()
@@ -209,7 +211,8 @@ export class LinkEnd implements Link {
         reject(new LinkLostError(`no answer to ${type} from ${this.address} within ${timeoutMs} ms`))
       })
       this.#waiting.set(number, { resolve: resolve as Waiting['resolve'], reject, timed })
-      this.#send({ kind: 'ask', number, type, body: pack(body), payload: payload && Buffer.from(payload) })
+      const sentAtMs = this.#network.timeline.nowMs
+      this.#send({ kind: 'ask', number, type, body: pack(body), payload: payload && Buffer.from(payload), sentAtMs })
     })
   }
 
@@ -333,11 +336,13 @@ export class LinkEnd implements Link {
     else waiting.resolve({ body: unpack(message.body), payload: message.payload })
   }
 
-  async #answer({ number, type, body, payload }: Extract<Message, { kind: 'ask' }>): Promise<void> {
+  async #answer({ number, type, body, payload, sentAtMs }: Extract<Message, { kind: 'ask' }>): Promise<void> {
     this.#network.delivered.set(type, (this.#network.delivered.get(type) ?? 0) + 1)
     try {
       if (!this.#server) throw new RefusedError('bad-request', `nobody answers ${type} here`)
-      const reply = await this.#server(type, unpack(body), payload)
+      const asked = unpack(body)
+      this.#network.onRequest?.(type, asked, sentAtMs)
+      const reply = await this.#server(type, asked, payload)
       this.#send({
         kind: 'answer',
         number,

@@ -27,9 +27,12 @@ export class Machine {
   #boots = 1
   #starts = 0
   isUp = true
+  /** What /etc/machine-id says: a clone may have the same, a moved disk another one. */
+  identity: string
 
   constructor(name: string, timeline: Timeline, random: SeededRandom, trace: Trace | undefined) {
     this.name = name
+    this.identity = name
     this.timeline = timeline
     this.random = random
     this.trace = trace
@@ -54,9 +57,12 @@ export class Machine {
     return `${this.name}-boot-${this.#boots}`
   }
 
-  /** @param name for the trace, and of the stream of randomness together with the count of starts */
-  start(name: string): SimProcess {
-    const process = new SimProcess(name, this, this.random.fork(`${name} ${++this.#starts}`))
+  /**
+   * @param name for the trace, and of the stream of randomness together with the count of starts
+   * @param random the stream of a former process: as it was put back with its memory, it draws the same again
+   */
+  start(name: string, random = this.random.fork(`${name} ${++this.#starts}`)): SimProcess {
+    const process = new SimProcess(name, this, random)
     this.processes.add(process)
     this.trace?.(name, `starts on ${this.name}`)
     return process
@@ -86,12 +92,17 @@ export class SimProcess {
   /** Resolves never. */
   readonly never: Promise<never> = new Promise(() => undefined)
   readonly facts = { warn: 0, error: 0 }
+  /** As it was at the start. */
+  readonly seed: SeededRandom
+  /** Its calls of the disk take no time: it looks on and is no part of the story. */
+  isInstant = false
   #isAlive = true
   #onDeath = new Map<object, (cause: 'kill' | 'power') => void>()
 
   constructor(name: string, machine: Machine, random: SeededRandom) {
     this.name = name
     this.machine = machine
+    this.seed = random.copy()
     this.chance = random.fork('chance')
     const own = random.fork('own')
     this.world = {

@@ -12,17 +12,24 @@ export type Rotation = 'none' | 'rename' | 'copytruncate'
 export interface WrittenLine {
   text: string
   host: string
+  path: string
+  writtenAtMs: number
   /** Why it may be missing. */
   excuse: string | undefined
+  /** So many machines have it in a file: it was there when a machine was cloned. */
+  copies: number
 }
 
 /** All bytes that one file had from its creation to its end; after a power cut a second one with what was left. */
 export class Incarnation {
   readonly host: string
+  /** Of the program, whatever generation it is now. */
+  readonly path: string
   #parts: Buffer[]
 
-  constructor(host: string, bytes?: Buffer) {
+  constructor(host: string, path: string, bytes?: Buffer) {
     this.host = host
+    this.path = path
     this.#parts = bytes ? [bytes] : []
   }
 
@@ -48,27 +55,55 @@ export interface ProgramConfig {
   /** Mean time between two bursts, and the most lines in one. */
   burstEveryMs: number
   burstLinesMax: number
+  /** It writes and rotates only when it is told to. */
+  isByHand?: boolean
 }
 
 export class Workload {
   readonly lines = new Map<string, WrittenLine>()
   readonly incarnations: Incarnation[] = []
   readonly programs: Program[] = []
-  /** Names of hosts that lost power while they wrote. */
-  readonly powerless = new Set<string>()
+  /** Times that a host was put back, copied, moved or robbed of its memory, by name. */
+  readonly strikes = new Map<string, number>()
+  #isStopped = false
+  /** Names of hosts whose files may have had two contents at one offset: after power cuts, rollbacks, cloning. */
+  readonly twofold = new Set<string>()
 
   start(machine: Machine, config: ProgramConfig, random: SeededRandom): Program {
     const program = new Program(this, machine, config, random)
+    program.isStopped = this.#isStopped
     this.programs.push(program)
     return program
   }
 
+  /** The programs of a machine go on, each by itself, on a copy of it as well. */
+  clone(from: Machine, to: Machine, random: SeededRandom): void {
+    for (const program of this.of(from)) {
+      const copy = this.start(to, program.config, random.fork(program.config.path))
+      copy.isKnown = program.isKnown
+      copy.afterCloning(program)
+    }
+    this.twofold.add(from.name).add(to.name)
+    this.strikes.set(to.name, this.strikes.get(from.name) ?? 0)
+    this.strike(from.name)
+    this.strike(to.name)
+  }
+
+  of(machine: Machine): Program[] {
+    return this.programs.filter(program => program.machine === machine)
+  }
+
+  strike(host: string): void {
+    this.strikes.set(host, (this.strikes.get(host) ?? 0) + 1)
+  }
+
   stop(): void {
+    this.#isStopped = true
     for (const program of this.programs) program.isStopped = true
   }
 }
 
-class Program {
+export class Program {
   readonly machine: Machine
   readonly config: ProgramConfig
   isStopped = false
@@ -90,26 +125,51 @@ class Program {
     this.config = config
     this.#random = random
     machine.disk.makeFolder(dirname(config.path))
-    this.#burst()
+    if (!config.isByHand) this.#burst()
   }
 
-  /** What the disk has after a power cut is the truth from now on; what is gone is excused. */
-  afterPowerCut(): void {
-    const { disk } = this.machine
-    this.#workload.powerless.add(this.machine.name)
-    this.#copiedBytes = undefined
-    const left = this.#files().map(path => disk.bytes(disk.file(path)))
-    const whole = new Set(left.flatMap(bytes => bytes.toString('latin1').split(/(?<=\n)/)))
-    for (const line of this.#lines) {
-      if (!whole.has(line.text)) line.excuse ??= 'lost from the file by a power cut'
+  /** What the disk has after a power cut, or is put back to, is the truth from now on; what is gone is excused. */
+  afterLoss(excuse: string): void {
+    this.#workload.twofold.add(this.machine.name)
+    const whole = this.#wholeLines()
+    for (const line of this.#lines) if (!whole.has(line.text)) line.excuse ??= excuse
+    this.#goOnWithFiles()
+  }
+
+  afterCloning(original: Program): void {
+    const whole = this.#wholeLines()
+    for (const line of original.#lines) {
+      if (whole.has(line.text)) line.copies++
     }
-    for (const bytes of left) this.#workload.incarnations.push(new Incarnation(this.machine.name, bytes))
-    const active = disk.find(this.config.path)
+    this.#generations = original.#generations
+    this.#goOnWithFiles()
+  }
+
+  #wholeLines(): Set<string> {
+    const { disk } = this.machine
+    return new Set(
+      this.#files().flatMap(path =>
+        disk
+          .bytes(disk.file(path))
+          .toString('latin1')
+          .split(/(?<=\n)/),
+      ),
+    )
+  }
+
+  #goOnWithFiles(): void {
+    const { disk, name } = this.machine
+    const { path } = this.config
+    this.#copiedBytes = undefined
+    for (const file of this.#files()) {
+      this.#workload.incarnations.push(new Incarnation(name, path, disk.bytes(disk.file(file))))
+    }
+    const active = disk.find(path)
     if (!active) {
       this.#incarnation = undefined
       return
     }
-    this.#incarnation = new Incarnation(this.machine.name, disk.bytes(active))
+    this.#incarnation = new Incarnation(name, path, disk.bytes(active))
     this.#workload.incarnations.push(this.#incarnation)
     // A program that finds a torn line ends it, so that its own lines stay whole.
     if (active.size > 0 && active.content[active.size - 1] !== 0x0a) this.#append(Buffer.from('\n'))
@@ -139,7 +199,14 @@ class Program {
     const words = this.#random.bytes(this.#random.integer(2, 40)).toString('base64')
     const time = new Date(this.machine.wallMs()).toISOString()
     const text = `${time} ${this.machine.name} ${this.config.path} ${++this.#count} ${words}\n`
-    const line: WrittenLine = { text, host: this.machine.name, excuse: undefined }
+    const line: WrittenLine = {
+      text,
+      host: this.machine.name,
+      path: this.config.path,
+      writtenAtMs: this.machine.timeline.nowMs,
+      excuse: undefined,
+      copies: 1,
+    }
     if (!this.#append(Buffer.from(text))) return
     if (this.#copiedBytes !== undefined) line.excuse = 'written between the copy and the truncate'
     this.#workload.lines.set(text, line)
@@ -151,7 +218,7 @@ class Program {
     const { disk } = this.machine
     const inode = disk.find(this.config.path) ?? disk.create(this.config.path)
     if (!this.#incarnation) {
-      this.#incarnation = new Incarnation(this.machine.name)
+      this.#incarnation = new Incarnation(this.machine.name, this.config.path)
       this.#workload.incarnations.push(this.#incarnation)
     }
     const before = inode.size
@@ -166,6 +233,54 @@ class Program {
     return true
   }
 
+  /** Writes so many lines. Answers their texts. */
+  write(lines: number): string[] {
+    const from = this.#lines.length
+    for (let i = 0; i < lines; i++) this.#write()
+    return this.#lines.slice(from).map(line => line.text)
+  }
+
+  /** The file becomes `.1`, and a new one will take its name. */
+  rename(): void {
+    this.#shift()
+    this.machine.disk.rename(this.config.path, `${this.config.path}.1`)
+    this.#incarnation = undefined
+  }
+
+  /** The first half of copytruncate. False: no room. */
+  copy(): boolean {
+    const { disk } = this.machine
+    const { path } = this.config
+    this.#shift()
+    try {
+      disk.copy(path, `${path}.1`)
+    } catch {
+      // No room for the copy: logrotate leaves the original as it is.
+      disk.unlink(`${path}.1`)
+      return false
+    }
+    this.#copiedBytes = disk.file(path).size
+    return true
+  }
+
+  /** The second half. What was written since the copy is in no file any more. */
+  truncate(): void {
+    const { disk } = this.machine
+    if (this.#copiedBytes === undefined) return
+    this.#copiedBytes = undefined
+    if (disk.find(this.config.path)) disk.truncate(disk.file(this.config.path), 0)
+    this.#incarnation = undefined
+  }
+
+  #shift(): void {
+    const { disk } = this.machine
+    const { path } = this.config
+    for (let i = this.#generations; i > 0; i--) {
+      if (disk.find(`${path}.${i}`)) disk.rename(`${path}.${i}`, `${path}.${i + 1}`)
+    }
+    this.#generations++
+  }
+
   #rotate(): void {
     const { disk, timeline } = this.machine
     const { path, rotation, rotateBytes } = this.config
@@ -178,32 +293,15 @@ class Program {
       return
     if (timeline.nowMs - this.#rotatedAtMs < this.config.rotateEveryMsLeast) return
     this.#rotatedAtMs = timeline.nowMs
-    for (let i = this.#generations; i > 0; i--)
-      if (disk.find(`${path}.${i}`)) disk.rename(`${path}.${i}`, `${path}.${i + 1}`)
-    this.#generations++
     this.machine.trace?.('program', `rotates ${path} of ${this.machine.name} by ${rotation}`)
     if (rotation === 'rename') {
-      disk.rename(path, `${path}.1`)
-      this.#incarnation = undefined
+      this.rename()
       return
     }
-    try {
-      disk.copy(path, `${path}.1`)
-    } catch {
-      // No room for the copy: logrotate leaves the original as it is.
-      disk.unlink(`${path}.1`)
-      return
-    }
-    this.#copiedBytes = disk.file(path).size
-    const truncate = () => {
-      if (this.#copiedBytes === undefined) return
-      this.#copiedBytes = undefined
-      if (disk.find(path)) disk.truncate(disk.file(path), 0)
-      this.#incarnation = undefined
-    }
+    if (!this.copy()) return
     // Usually within milliseconds; a big file on a busy host may take seconds.
     timeline.after(this.#random.span(4000), () => {
-      if (this.machine.isUp) truncate()
+      if (this.machine.isUp) this.truncate()
     })
   }
 }
