@@ -48,9 +48,11 @@ export class Journal {
   readonly #log: Log
   /** By `tailer/epoch/sequence`: a journal cuts an id once. */
   readonly #refs = new Map<string, PacketRef>()
-  /** By source, in the order of the journal. */
+  /** By source, in the order of the journal; archived ones too, while their file is there. */
   readonly #bySource = new Map<string, Set<PacketRef>>()
   readonly #bucketOf = new Map<Bucket, Set<PacketRef>>()
+  /** By bucket: in a file that is still there. */
+  readonly #archived = new Map<Bucket, PacketRef[]>()
   /** Every bucket with a file, also those without a packet. */
   readonly #paths = new Map<Bucket, Set<string>>()
   readonly manifests: Manifest[] = []
@@ -166,18 +168,34 @@ export class Journal {
     }
   }
 
-  /** The disk lost this packet: it is not offered to anyone any more. */
+  /** Archived: not offered to anyone any more. Its bytes still tell what was read, until its file goes. */
+  archived(ref: PacketRef): void {
+    if (!this.#withdraw(ref)) return
+    const list = this.#archived.get(ref.bucket)
+    if (list === undefined) this.#archived.set(ref.bucket, [ref])
+    else list.push(ref)
+  }
+
+  /** The disk lost this packet, or it was cut anew under another id. */
   drop(ref: PacketRef): void {
-    if (!this.#refs.delete(keyOf(ref.id))) return
+    if (this.#withdraw(ref)) this.#forgetBytes(ref)
+  }
+
+  #withdraw(ref: PacketRef): boolean {
+    if (!this.#refs.delete(keyOf(ref.id))) return false
     this.#bytes -= ref.bytes
+    const set = this.#bucketOf.get(ref.bucket)
+    set?.delete(ref)
+    if (set?.size === 0) this.#bucketOf.delete(ref.bucket)
+    return true
+  }
+
+  #forgetBytes(ref: PacketRef): void {
     for (const { source } of ref.runs) {
       const refs = this.#bySource.get(source)
       refs?.delete(ref)
       if (refs?.size === 0) this.#bySource.delete(source)
     }
-    const set = this.#bucketOf.get(ref.bucket)
-    set?.delete(ref)
-    if (set?.size === 0) this.#bucketOf.delete(ref.bucket)
   }
 
   async sync(): Promise<void> {
@@ -200,6 +218,8 @@ export class Journal {
       }
       await this.#disk.removeFolder(join(this.#folder, String(bucket)))
       this.#paths.delete(bucket)
+      for (const ref of this.#archived.get(bucket) ?? []) this.#forgetBytes(ref)
+      this.#archived.delete(bucket)
       this.#log.debug('bucket forgotten', { bucket })
     }
     const kept = this.manifests.filter(manifest => this.#paths.has(manifest.bucket))

@@ -147,6 +147,11 @@ export class Sources {
     const lost: Source[] = []
     const byInode = new Map([...found.values()].map(file => [`${file.stat.dev}:${file.stat.ino}`, file]))
     for (const source of this.#sources.values()) {
+      // Its inode may have again what was there before it: nothing is lost if the file is seen as for the first time.
+      if (this.#isAfterPowerCut && isUnread(source) && !source.isFinished) {
+        source.ino = 0
+        await this.#end(source, reborn)
+      }
       const at = byInode.get(`${source.dev}:${source.ino}`)
       const file = at !== undefined && !taken.has(at.path) ? at : undefined
       if (file !== undefined && !source.isLost && (await this.#isStillIn(source, file))) {
@@ -179,7 +184,7 @@ export class Sources {
     if (source.isFinished) return this.#isStillOver(source, file)
     if (stat.size < source.offset) return false
     // Born, and nothing read of it yet: the inode is all that is known.
-    if (source.offset === source.start && source.tail.length === 0) return true
+    if (isUnread(source)) return true
     if (source.file !== undefined && stat.mtimeMs === source.checkedMtimeMs) return true
     const isSame = await this.#withFile(
       file,
@@ -636,6 +641,10 @@ export class Sources {
       await file.close()
     }
   }
+}
+
+function isUnread(source: Source): boolean {
+  return source.offset === source.start && source.tail.length === 0
 }
 
 /** Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else. */

@@ -604,7 +604,7 @@ class Life {
   #archived(refs: PacketRef[]): void {
     for (const ref of refs) {
       this.#delivery.forget(ref)
-      this.#journal.drop(ref)
+      this.#journal.archived(ref)
       let sequences = this.#opened.archived.get(ref.id.epoch)
       if (sequences === undefined) {
         sequences = new RangeSet()
