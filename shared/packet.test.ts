@@ -3,7 +3,6 @@ import { type Events, eventAt, type FoundEvent, walkEvents } from './events.ts'
 import {
   CorruptPacketError,
   decodePacket,
-  decodePacketHeader,
   decodePackets,
   encodePacket,
   PACKET_HEADER_BYTES,
