@@ -258,8 +258,8 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     const [index, archive] = await Promise.all([parts.index.totals(), parts.archive.totals()])
     const sources = new Map<string, { recent?: object; archive?: object } & Record<string, unknown>>()
     const add = (place: Place, totals: SourceTotals) => {
-      const { source, host, path, app: sender, start, ranges, events, lines, bytes } = totals
-      const entry = sources.get(source) ?? { source, host, path, app: sender, start }
+      const { source, host, path, app: sender, start, parent, ranges, events, lines, bytes } = totals
+      const entry = sources.get(source) ?? { source, host, path, app: sender, start, parent }
       entry[place] = { ranges, events, lines, bytes }
       sources.set(source, entry)
     }

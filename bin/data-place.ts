@@ -54,8 +54,8 @@ export async function dataPlace(folder: string): Promise<Place> {
     async sources() {
       const sources = new Map<string, PlaceSource>()
       const add = (where: 'recent' | 'archive', totals: Awaited<ReturnType<EventStore['totals']>>) => {
-        for (const { source, host, path, start, ranges, events, lines, bytes } of totals) {
-          const entry = sources.get(source) ?? { source, host, path, start }
+        for (const { source, host, path, start, parent, ranges, events, lines, bytes } of totals) {
+          const entry = sources.get(source) ?? { source, host, path, start, parent }
           entry[where] = { ranges: [...ranges], events, lines, bytes }
           sources.set(source, entry)
         }

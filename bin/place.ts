@@ -28,6 +28,8 @@ export interface PlaceSource {
   host: string
   path: string
   start: number
+  /** The source that holds its bytes before `start`: it is a fork of that one. */
+  parent?: string
   recent?: PlaceSums
   archive?: PlaceSums
 }

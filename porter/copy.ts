@@ -92,9 +92,12 @@ function eventsOf(source: SourceTotals, found: FoundEvent[]): Events {
       run.to = event.to
       run.events++
     } else {
-      const { host, app, start } = source
+      const { host, app, start, parent } = source
       const { from, to, path } = event
-      runs.push({ source: source.source, host, path, app, from, to, start, events: 1 })
+      runs.push({
+        ...{ source: source.source, host, path, app, from, to, start, events: 1 },
+        ...(parent !== undefined && { parent }),
+      })
     }
   })
   return events

@@ -14,7 +14,7 @@
 //   times      nanoseconds since 1970
 //   crc        IEEE; head crc over the 56 bytes before it: a length is believed only after this was checked
 //   meta       zstd of msgpack [origins, sources, runs, names]
-//                origin  [tailer, epoch, sequence, bucket]        source  [source, host, path, app, start]
+//                origin  [tailer, epoch, sequence, bucket]        source  [source, host, path, app, start, parent?]
 //                run     [source index, origin index, from, to, events]; runs by path, host, source, offset
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
@@ -135,12 +135,13 @@ function encodeMeta(events: SegmentEvents): Buffer {
   const originRows: unknown[] = []
   const sourceRows: unknown[] = []
   const runs = events.runs.map(run => {
-    const { origin, source, host, path, app, start } = run
+    const { origin, source, host, path, app, start, parent } = run
     if (!origins.has(origin)) {
       origins.set(origin, originRows.push([origin.tailer, origin.epoch, origin.sequence, origin.bucket]) - 1)
     }
     const key = runLabel(run)
-    if (!sources.has(key)) sources.set(key, sourceRows.push([source, host, path, app, start]) - 1)
+    const row = [source, host, path, app, start, ...(parent === undefined ? [] : [parent])]
+    if (!sources.has(key)) sources.set(key, sourceRows.push(row) - 1)
     return [sources.get(key), origins.get(origin), run.from, run.to, run.events]
   })
   return zstdCompressSync(pack([originRows, sourceRows, runs, events.names]), {
@@ -149,8 +150,8 @@ function encodeMeta(events: SegmentEvents): Buffer {
 }
 
 /** Equal for runs that differ in offsets only. */
-export function runLabel(run: Pick<Run, 'source' | 'host' | 'path' | 'app' | 'start'>): string {
-  return JSON.stringify([run.source, run.host, run.path, run.app, run.start])
+export function runLabel(run: Pick<Run, 'source' | 'host' | 'path' | 'app' | 'start' | 'parent'>): string {
+  return JSON.stringify([run.source, run.host, run.path, run.app, run.start, run.parent])
 }
 
 /** All about the block, or why its meta cannot be read. */
@@ -173,8 +174,9 @@ function decodeMeta(meta: unknown): [SegmentRun[], string[]] {
     return { tailer: text(tailer), epoch: text(epoch), sequence: whole(sequence), bucket: whole(bucket) }
   })
   const sources = rows(sourceRows).map(row => {
-    const [source, host, path, app, start] = rows(row)
-    return { source: text(source), host: text(host), path: text(path), app: text(app), start: whole(start) }
+    const [source, host, path, app, start, parent] = rows(row)
+    const own = { source: text(source), host: text(host), path: text(path), app: text(app), start: whole(start) }
+    return parent === undefined ? own : { ...own, parent: text(parent) }
   })
   const runs = rows(runRows).map(row => {
     const [sourceIndex, originIndex, from, to, events] = rows(row).map(whole)

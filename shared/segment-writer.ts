@@ -38,6 +38,7 @@ export interface SourcePart {
   path: string
   app: string
   start: number
+  parent?: string
   ranges: RangeSet
   events: number
   lines: number
@@ -165,12 +166,13 @@ export class SegmentWriter {
     addLabel(this.#hosts, run.host)
     addLabel(this.#apps, run.app)
 
-    const label = runLabel(run)
-    let part = this.#sources.get(label)
+    const key = runLabel(run)
+    let part = this.#sources.get(key)
     if (!part) {
-      const { source, host, path, app, start } = run
-      part = { source, host, path, app, start, ranges: new RangeSet(), events: 0, lines: 0, bytes: 0 }
-      this.#sources.set(label, part)
+      const { source, host, path, app, start, parent } = run
+      const label = { source, host, path, app, start, ...(parent !== undefined && { parent }) }
+      part = { ...label, ranges: new RangeSet(), events: 0, lines: 0, bytes: 0 }
+      this.#sources.set(key, part)
     }
     part.ranges.add(piece.from, piece.to)
     part.events += end - first

@@ -26,6 +26,8 @@ export interface SourceTotals {
   path: string
   app: string
   start: number
+  /** Holds its bytes before `start` (a fork). */
+  parent?: SourceName
   /** Which bytes of the source are here. */
   ranges: RangeSet
   events: number

@@ -1,6 +1,6 @@
 // A file that was tailed, given back byte for byte.
 //
-//   which incarnation ▸ archive, and for what is not archived yet index and bucks, both by offset ▸ joined ▸ hashed step by step
+//   which incarnation ▸ of a fork: its parents' bytes first ▸ archive, and for what is not archived yet index and bucks, both by offset ▸ joined ▸ hashed step by step
 //   ▸ temporary file ▸ renamed
 // Overlapping copies are compared: different bytes at one offset are an error, never a choice made in silence.
 import { createHash, type Hash } from 'node:crypto'
@@ -16,6 +16,8 @@ import { escapeControls, Output, OutputClosedError, size, table } from '../termi
 
 /** Missing ranges named in one message. */
 const HOLES_SHOWN = 10
+/** Forks of forks: each is a power cut that shortened the file. */
+const FORKS_MAX = 1000
 /** Gathered before a write: lines are short. */
 const WRITE_BYTES = 1024 * 1024
 
@@ -39,14 +41,15 @@ export async function restore(flags: Flags): Promise<number> {
     throw usageError('where to? --out FILE names the file to write, --list only lists')
   const place = await openPlace(flags)
   try {
-    const candidates = choose(await place.sources(), flags, place.name)
+    const sources = await place.sources()
+    const candidates = choose(sources, flags, place.name)
     if (flags.list) return await list(candidates)
-    if (!flags.all) return await restoreOne(place, candidates.at(-1)!, flags.out!, flags)
+    if (!flags.all) return await restoreOne(place, lineage(youngest(candidates), sources), flags.out!, flags)
     mkdirSync(flags.out!, { recursive: true })
     let exitCode: number = EXIT.fine
     for (const source of candidates) {
       const out = join(flags.out!, `${basename(source.path)}.${source.source}`)
-      exitCode = Math.max(exitCode, await restoreOne(place, source, out, flags))
+      exitCode = Math.max(exitCode, await restoreOne(place, lineage(source, sources), out, flags))
     }
     return exitCode
   } finally {
@@ -99,11 +102,37 @@ async function list(sources: PlaceSource[]): Promise<number> {
   return EXIT.fine
 }
 
-async function restoreOne(place: Place, source: PlaceSource, out: string, flags: Flags): Promise<number> {
+/** The last one that no other continues. */
+function youngest(candidates: PlaceSource[]): PlaceSource {
+  const continued = new Set(candidates.map(({ parent }) => parent))
+  return candidates.findLast(({ source }) => !continued.has(source)) ?? candidates.at(-1)!
+}
+
+/** What makes up a file: for a fork, its parent's bytes up to where it begins, and so on. Oldest first, itself last. */
+function lineage(source: PlaceSource, sources: PlaceSource[]): Part[] {
+  const parts: Part[] = [{ source, until: Number.POSITIVE_INFINITY }]
+  let from = source
+  while (from.parent !== undefined && parts.length < FORKS_MAX) {
+    const parent = sources.find(other => other.source === from.parent)
+    if (parent === undefined) break
+    parts.unshift({ source: parent, until: Math.min(from.start, parts[0].until) })
+    from = parent
+  }
+  return parts
+}
+
+/** The bytes of a source before `until`. */
+interface Part {
+  source: PlaceSource
+  until: number
+}
+
+async function restoreOne(place: Place, parts: Part[], out: string, flags: Flags): Promise<number> {
+  const { source } = parts.at(-1)!
   const isPart = flags.since !== undefined || flags.until !== undefined
   const sink = out === '-' ? new StandardSink() : new FileSink(out)
   try {
-    const result = await writeSource(place, source, sink, flags)
+    const result = await writeParts(place, parts, sink, flags)
     const { holes, bytes } = result
     if (holes.length > 0 && !isPart) {
       const named = holes
@@ -139,33 +168,50 @@ interface Written {
   checked: number
 }
 
-async function writeSource(place: Place, source: PlaceSource, sink: Sink, flags: Flags): Promise<Written> {
-  const hashes = await place.stepHashes(source.source)
-  const steps = new StepCheck(hashes, source)
+async function writeParts(place: Place, parts: Part[], sink: Sink, flags: Flags): Promise<Written> {
   const whole = createHash('sha256')
   const written = new RangeSet()
-  let end = 0
   let bytes = 0
-  /** The last bytes written, to compare what overlaps them. */
-  let last: { from: number; bytes: Buffer } | undefined
-  for await (const event of bothPlaces(place, source, flags)) {
-    let { from, bytes: part } = event
-    if (from < end) {
-      compareOverlap(event, last, source)
-      if (event.to <= end) continue
-      part = part.subarray(end - from)
-      from = end
+  let checked = 0
+  for (const part of parts) {
+    const steps = new StepCheck(await place.stepHashes(part.source.source), part.source)
+    for await (const { from, text } of textOf(place, part, written.end, flags)) {
+      await sink.write(text)
+      whole.update(text)
+      steps.update(from, text)
+      written.add(from, from + text.length)
+      bytes += text.length
     }
-    await sink.write(part)
-    whole.update(part)
-    steps.update(from, part)
-    written.add(from, event.to)
-    bytes += part.length
-    end = event.to
+    checked += steps.checked
+  }
+  const [{ source: first }] = parts
+  const { source: last } = parts.at(-1)!
+  // A parent that is not held any more: its bytes are missing, too.
+  const start = first.parent === undefined ? first.start : 0
+  const until = Math.max(written.end, held(last).end)
+  return { bytes, sha256: whole.digest('hex'), holes: written.gaps(start, until), checked }
+}
+
+/** The bytes from `end` on, each once, in order. */
+async function* textOf(
+  place: Place,
+  { source, until }: Part,
+  end: number,
+  flags: Flags,
+): AsyncGenerator<{ from: number; text: Buffer }> {
+  /** The last bytes read, to compare what overlaps them. */
+  let last: { from: number; bytes: Buffer } | undefined
+  let at = end
+  for await (const event of bothPlaces(place, source, flags)) {
+    if (event.from >= until) return
+    if (event.from < at) compareOverlap(event, last, source)
+    const from = Math.max(event.from, at)
+    const to = Math.min(event.to, until)
+    if (to <= from) continue
+    yield { from, text: event.bytes.subarray(from - event.from, to - event.from) }
+    at = to
     last = { from: event.from, bytes: event.bytes }
   }
-  const until = Math.max(end, held(source).end)
-  return { bytes, sha256: whole.digest('hex'), holes: written.gaps(source.start, until), checked: steps.checked }
 }
 
 /** Archive and recent, merged by offset: the archive lacks the youngest, the index the oldest. */
