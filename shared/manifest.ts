@@ -121,9 +121,22 @@ function digest(fields: unknown[]): Buffer {
   return createHash('sha256').update(pack(fields)).digest()
 }
 
+/**
+ * Words found genuine, not to be checked again: a porter hears each from every buck and from both stores, and checking a
+ * signature takes longer than all else that is done with a word. Over 200 bytes each; the oldest go first.
+ */
+const GENUINE_MAX = 4096
+const genuine = new Set<string>()
+
 function isSignedBy(
   word: { tailer: TailerId; boxKey: Buffer; signKey: Buffer; signature: Buffer },
   digestOf: Buffer,
 ): boolean {
-  return nodeId(word.boxKey, word.signKey) === word.tailer && verify(word.signKey, digestOf, word.signature)
+  if (nodeId(word.boxKey, word.signKey) !== word.tailer) return false
+  const key = Buffer.concat([word.signKey, digestOf, word.signature]).toString('latin1')
+  if (genuine.has(key)) return true
+  if (!verify(word.signKey, digestOf, word.signature)) return false
+  genuine.add(key)
+  if (genuine.size > GENUINE_MAX) for (const oldest of genuine.values().take(1)) genuine.delete(oldest)
+  return true
 }

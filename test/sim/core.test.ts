@@ -5,7 +5,8 @@ import { test } from 'tap'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** HTTP faces and the real world itself; everything else of these folders runs simulated. */
-const OUTSIDE = /\.(test|contract|test-support)\.ts$|^buck\/(live|face)|^shared\/(real-|text-log|face|channel\/(?!untrusted))/
+const OUTSIDE =
+  /\.(test|contract|test-support)\.ts$|^buck\/(live|face)|^shared\/(real-|text-log|face|channel\/(?!untrusted))/
 const WAYS_ROUND = [
   /\bDate\.now\(|\bnew Date\(\)/,
   /\bperformance\.now\(/,

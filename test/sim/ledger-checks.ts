@@ -1,5 +1,6 @@
 // What the ledger may not say, and what may not be forgotten: looked for while a fleet works and when all is healed.
 import { scanBucketFile } from '../../shared/bucket-file.ts'
+import { nodeKeysFrom } from '../../shared/keys.ts'
 import type { Hole, Ledger } from '../../shared/ledger.ts'
 import type { Asks, PacketId } from '../../shared/messages.ts'
 import { decodePacket } from '../../shared/packet.ts'
@@ -123,7 +124,7 @@ export class ForgettingWatch {
   #isOwn(machine: Machine, path: string): boolean {
     const identity = machine.disk.find('/data/tailer/identity.json')
     if (!identity) return false
-    const { formerIds } = JSON.parse(machine.disk.bytes(identity).toString()) as { formerIds: string[] }
-    return !formerIds.some(id => path.endsWith(id))
+    const { boxSecret, signSeed } = JSON.parse(machine.disk.bytes(identity).toString())
+    return path.endsWith(nodeKeysFrom(Buffer.from(boxSecret, 'hex'), Buffer.from(signSeed, 'hex')).id)
   }
 }
