@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Decisions } from '../shared/decisions.ts'
 import { boundAddress } from '../shared/face/bound-address.ts'
 import { GUARD_HINT, HostGuard } from '../shared/face/guard.ts'
 import { LIVE_TOKEN_SECONDS, mintLiveToken } from '../shared/face/live-token.ts'
@@ -42,6 +43,8 @@ export interface ArchieParts {
   dialer: Dialer
   index: EventStore
   archive: EventStore
+  /** What operators decided about holes. */
+  decisions?: Decisions
 }
 
 export interface RunningArchie {
@@ -75,7 +78,11 @@ export async function startArchie(config: ArchieConfig, parts: ArchieParts): Pro
       holder: fleet.open().find(link => link.address === channel),
     }))
   const fresh = new FreshSource(members, index, world)
-  const ledger = new LedgerReader(members, { index, archive }, { holeAfterMs: config.holeAfterMs ?? HOLE_AFTER_MS })
+  const ledger = new LedgerReader(
+    members,
+    { index, archive, decisions: parts.decisions },
+    { holeAfterMs: config.holeAfterMs ?? HOLE_AFTER_MS },
+  )
 
   const app = Fastify({ logger: false, forceCloseConnections: true, routerOptions: { maxParamLength: 300 } })
   const guard = new HostGuard(config.host, config.allowedHosts)

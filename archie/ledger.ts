@@ -1,6 +1,7 @@
 // Gathers what the ledger is computed from: bucks, index, archive. Inventories are kept between two readings, and only
 // those of buckets that grew are asked for again.
 import { readContacts, readSources } from '../shared/contacts.ts'
+import type { Decisions } from '../shared/decisions.ts'
 import { type Inventory, readInventory } from '../shared/inventory.ts'
 import { computeLedger, type Ledger } from '../shared/ledger.ts'
 import type { Reply } from '../shared/link.ts'
@@ -16,6 +17,13 @@ export interface LedgerHolder {
     payload?: Buffer,
     timeoutMs?: number,
   ): Promise<Reply<Asks[K]['answer']>>
+}
+
+export interface LedgerStores {
+  index: EventStore
+  archive: EventStore
+  /** Beside the archive. */
+  decisions?: Decisions
 }
 
 export interface LedgerSettings {
@@ -39,14 +47,14 @@ interface Told {
 
 export class LedgerReader {
   readonly #members: () => { name: string; holder: LedgerHolder | undefined }[]
-  readonly #stores: { index: EventStore; archive: EventStore }
+  readonly #stores: LedgerStores
   readonly #settings: LedgerSettings
   readonly #known = new Map<string, Known>()
   #reading: Promise<Ledger> | undefined
 
   constructor(
     members: () => { name: string; holder: LedgerHolder | undefined }[],
-    stores: { index: EventStore; archive: EventStore },
+    stores: LedgerStores,
     settings: Partial<LedgerSettings> = {},
   ) {
     this.#members = members
@@ -82,6 +90,7 @@ export class LedgerReader {
       this.#stores.index.words(),
       this.#stores.archive.words(),
     ])
+    const decisions = await this.#stores.decisions?.list()
     const manifests = [...indexWords.manifests, ...archiveWords.manifests]
     const gone = [...indexWords.gone, ...archiveWords.gone]
     const inventories = []
@@ -93,7 +102,8 @@ export class LedgerReader {
         gone.push(...inventory.gone)
       }
     }
-    return computeLedger({ ...told, manifests, gone, inventories, index, archive, ...this.#settings, unreachable })
+    const known = { ...told, manifests, gone, inventories, index, archive, ...(decisions && { decisions }) }
+    return computeLedger({ ...known, ...this.#settings, unreachable })
   }
 
   async #ask(name: string, holder: LedgerHolder, told: Told): Promise<void> {

@@ -6,6 +6,7 @@ import { FolderHolder } from '../archie/folder-holder.ts'
 import { FreshSource } from '../archie/fresh-source.ts'
 import { LedgerReader } from '../archie/ledger.ts'
 import { once, searchRecent } from '../archie/search.ts'
+import { Decisions } from '../shared/decisions.ts'
 import type { FoundEvent } from '../shared/events.ts'
 import { BadTimeError, parseTime } from '../shared/face/time-text.ts'
 import { FolderStore } from '../shared/folder-store.ts'
@@ -78,7 +79,8 @@ export async function dataPlace(folder: string): Promise<Place> {
     },
     async ledger() {
       const named = await holders()
-      return new LedgerReader(() => named, { index, archive }).read()
+      const decisions = new Decisions(new FolderStore(world.disk, join(data, 'archive')))
+      return new LedgerReader(() => named, { index, archive, decisions }).read()
     },
     async close() {
       // Files are opened for each read only.

@@ -138,16 +138,35 @@ bucktail search --file '*access*' --raw > access.log`,
     .option('--limit <n>', 'at most so many; the newest of them', wholeNumber)
     .action(calls(async () => (await import('./commands/search.ts')).search))
 
-  add(
+  const ledger = add(
     'ledger',
     'Proves, per host and file, that nothing is missing: read = held = indexed = archived. Exit 3 if there is an open hole.',
     `bucktail ledger
-bucktail ledger --json --data ./bucktail-data`,
+bucktail ledger --json --data ./bucktail-data
+bucktail ledger accept --host web1 --file /var/log/app.log --why 'debug output' --data ./bucktail-data
+bucktail ledger retire web7 --why 'disk burnt' --config /etc/bucktail.yaml`,
   )
     .addOption(archieOption())
     .addOption(dataOption())
     .option('--json', 'all of it as JSON')
     .action(calls(async () => (await import('./commands/ledger.ts')).ledger))
+  // `--data` is the option of `ledger` itself: commander finds it there, wherever it is written.
+  const decision = (spec: string, description: string): Command =>
+    ledger
+      .command(spec)
+      .description(description)
+      .exitOverride()
+      .showHelpAfterError('Try `bucktail ledger --help`.')
+      .option('--config <file>', 'settings file that says where the archive is, instead of --data')
+      .option('--why <text>', 'the reason, shown in the ledger')
+  decision('accept', 'Accepts what is missing: an open hole that nobody can fill is no news any more.')
+    .option('--host <name>', 'holes of this host')
+    .option('--file <path>', 'only of this file, as the ledger shows it')
+    .option('--source <id>', 'only of this incarnation of a file')
+    .action(calls(async () => (await import('./commands/decide.ts')).accept))
+  decision('retire <host>', 'A host will never come back: what only it had is not waited for any more.').action(
+    calls(async () => (await import('./commands/decide.ts')).retire),
+  )
 
   add(
     'restore',

@@ -2,6 +2,7 @@ import { startArchie as serveArchie } from '../../archie/archie.ts'
 import type { Settings } from '../../config/schema.ts'
 import { formatAddress, parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
+import { Decisions } from '../../shared/decisions.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { CommandError, EXIT } from '../fail.ts'
 import { aborted, type RoleStart, type RunningRole } from './role.ts'
@@ -10,7 +11,7 @@ import { openStores } from './stores.ts'
 export async function startArchie({ settings, world, signal }: RoleStart): Promise<RunningRole> {
   const { archie: own } = settings
   const credentials = credentialsOf(settings, 'archie')
-  const { index, archive } = await openStores(settings, world, `archie-${credentials.keys!.id}`)
+  const { index, archive, archiveObjects } = await openStores(settings, world, `archie-${credentials.keys!.id}`)
   const archie = await serveArchie(
     {
       ...parseAddress(own.http)!,
@@ -25,6 +26,7 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
       dialer: createDialer(channelConfig(settings, 'archie', credentials, credentials.keys!), world, 'buck'),
       index,
       archive,
+      decisions: new Decisions(archiveObjects),
     },
   )
   return { listens: [`http ${archie.address}`], ended: aborted(signal), close: () => archie.close() }

@@ -9,7 +9,7 @@ import { foldersOf } from '../settings.ts'
 export interface Stores {
   index: SegmentStore
   archive: SegmentStore
-  /** The lease lies beside the archive. */
+  /** The lease and the decisions lie beside the archive. */
   archiveObjects: ObjectStore
 }
 

@@ -1,0 +1,70 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { FolderStore } from '../../shared/folder-store.ts'
+import { mintNodeKeys } from '../../shared/keys.ts'
+import type { Ledger } from '../../shared/ledger.ts'
+import { signManifest } from '../../shared/manifest.ts'
+import { realDisk } from '../../shared/real-disk.ts'
+import { realRandom, realWorld } from '../../shared/real-world.ts'
+import { SegmentStore } from '../../shared/segment-store.ts'
+import { textLog } from '../../shared/text-log.ts'
+import { run } from '../../test/command.ts'
+
+const keys = mintNodeKeys(realRandom)
+const world = realWorld({ log: textLog(process.stderr, 'error') })
+
+/** The archive knows two holes and nothing else. */
+async function dataFolder(folder: string): Promise<string> {
+  const data = join(folder, 'data')
+  mkdirSync(data)
+  writeFileSync(join(data, 'version'), '1\n')
+  const hole = { host: 'web1', from: 0, to: 9, reason: 'truncated before it was read', kind: 'hole' as const }
+  const manifest = signManifest(
+    {
+      ...{ tailer: keys.id, epoch: '1-00000000000000aa', bucket: 1_700_000_000, bucketSeconds: 10, host: 'web1' },
+      ...{ first: 0, last: 0, sources: [], farewell: true, previous: Buffer.alloc(32) },
+      gaveUp: [
+        { ...hole, source: '11'.repeat(10), path: '/log/a' },
+        { ...hole, source: '22'.repeat(10), path: '/log/b' },
+      ],
+    },
+    keys.box.publicKey,
+    keys.signing,
+  )
+  const archive = await SegmentStore.open(new FolderStore(realDisk, join(data, 'archive')), { world, writer: 'test' })
+  await archive.add([], { manifests: [manifest], gone: [] })
+  return data
+}
+
+test('open holes of a data folder give exit 3, until each is accepted or its host retired', async t => {
+  const data = await dataFolder(t.testdir({}))
+  const open = await run(['ledger', '--data', data])
+  t.equal(open.code, 3)
+  t.match(open.stdout.toString(), 'hole, open: web1 /log/a')
+  const accepted = await run([
+    ...['ledger', 'accept', '--host', 'web1', '--file', '/log/a', '--why', 'debug output', '--data', data],
+  ])
+  t.equal(accepted.code, 0, accepted.stderr)
+  const half = await run(['ledger', '--json', '--data', data])
+  t.equal(half.code, 3)
+  t.match((JSON.parse(half.stdout.toString()) as Ledger).holes, [
+    { path: '/log/a', state: 'accepted', decision: { why: 'debug output' } },
+    { path: '/log/b', state: 'open' },
+  ])
+  t.equal((await run(['ledger', 'retire', 'web1', '--why', 'burnt', '--data', data])).code, 0)
+  t.equal((await run(['ledger', '--data', data])).code, 0)
+  t.equal((await run(['fsck', data])).code, 0, 'decisions carry their checksum')
+})
+
+test('a decision without a host, a reason or an archive is refused with what to write', async t => {
+  const data = await dataFolder(t.testdir({}))
+  t.match(await run(['ledger', 'accept', '--why', 'x', '--data', data]), { code: 2, stderr: '--host' })
+  t.match(await run(['ledger', 'accept', '--host', 'web1', '--data', data]), { code: 2, stderr: '--why' })
+  t.match(await run(['ledger', 'retire', 'web1', '--why', 'x']), { code: 2, stderr: '--data' })
+  t.match(await run(['ledger', 'retire', 'web1', '--why', 'x', '--data', join(data, 'no')]), {
+    code: 1,
+    stderr: 'is no data folder',
+  })
+  t.equal((await run(['ledger', '--data', data])).code, 3, 'nothing was decided')
+})
