@@ -19,14 +19,11 @@ export interface Identity {
   formerIds: string[]
   /** Nothing was here: the bucks are asked what was last known of this machine. */
   isFresh: boolean
-  /** The folder was last used in this boot of the machine: the page cache is still what it was. */
-  isSameBoot: boolean
 }
 
 interface Stored {
   version: 1
   machine: string
-  boot: string
   boxSecret: string
   signSeed: string
   formerIds: string[]
@@ -58,19 +55,17 @@ export async function loadIdentity(
   if (stored !== undefined && !isSameMachine) {
     formerIds.push(nodeKeysFrom(Buffer.from(stored.boxSecret, 'hex'), Buffer.from(stored.signSeed, 'hex')).id)
   }
-  const isSameBoot = isSameMachine && stored.boot === machine.boot
-  if (!isSameBoot) {
+  if (!isSameMachine) {
     const next: Stored = {
       version: 1,
       machine: machine.identity,
-      boot: machine.boot,
       boxSecret: keys.box.secretKey.toString('hex'),
       signSeed: keys.signing.seed.toString('hex'),
       formerIds,
     }
     await disk.replaceFile(path, Buffer.from(`${JSON.stringify(next)}\n`), true)
   }
-  return { keys, formerIds, isFresh: stored === undefined, isSameBoot }
+  return { keys, formerIds, isFresh: stored === undefined }
 }
 
 async function read(disk: Disk, path: string): Promise<Stored | undefined> {

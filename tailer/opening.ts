@@ -11,7 +11,7 @@ import type { World } from '../shared/world.ts'
 import { type Identity, loadIdentity, type Machine } from './identity.ts'
 import { Journal, type PacketRef } from './journal.ts'
 import { Sealer, sourcesOf } from './sealer.ts'
-import { HEAD_BYTES, TAIL_BYTES } from './source.ts'
+import { believedTo, HEAD_BYTES, TAIL_BYTES } from './source.ts'
 import { type Resume, SourceLog, type StoredSource } from './source-log.ts'
 
 /** Epochs whose archived sequences are remembered, so that they are not called gone. */
@@ -24,6 +24,9 @@ export interface Opened {
   sealer: Sealer
   sources: StoredSource[]
   sets: string[]
+  /** Of the last whole look at the files, and whether it is this one. */
+  boot: string
+  isSameBoot: boolean
   epoch: Epoch
   /** Last sequence of former epochs of this id, as far as the journal or the source log know. */
   lasts: Map<Epoch, number>
@@ -78,6 +81,7 @@ export async function openFolder(
     identity.formerIds.length > 0 && sources.some(source => source.tailer !== '' && source.tailer !== own)
   const living = isStranger ? forkAll(sources, own, random) : sources
 
+  const isSameBoot = resume.boot === machine.boot
   const opened: Opened = {
     identity,
     journal,
@@ -88,13 +92,15 @@ export async function openFolder(
     epoch,
     lasts,
     archived,
-    needsWord: identity.isFresh || !identity.isSameBoot || !isWhole || journal.damages.length > 0,
+    boot: resume.boot ?? '',
+    isSameBoot,
+    needsWord: identity.isFresh || !isSameBoot || !isWhole || journal.damages.length > 0,
     wantsSources: identity.isFresh || !isWhole,
     sequence,
     formerManifests,
   }
   await journal.sync()
-  await sourceLog.replace(resumeOf(opened, living, opened.sets))
+  await sourceLog.replace(resumeOf(opened, living, opened.sets, opened.boot))
   await sourceLog.opening(epoch)
   return opened
 }
@@ -110,10 +116,12 @@ export function resumeOf(
   of: Pick<Opened, 'epoch' | 'lasts' | 'archived' | 'sealer'>,
   sources: StoredSource[],
   sets: string[],
+  boot: string,
 ): Resume {
   return {
     sources,
     sets,
+    boot,
     epoch: of.epoch,
     lasts: [...of.lasts],
     archived: [...of.archived].map(([epoch, ranges]) => [epoch, [...ranges]]),
@@ -129,11 +137,12 @@ export function bucketAt(nowMs: number, bucketSeconds: number): Bucket {
 /** Every source goes on where its packets in the journal first have a gap. */
 async function restoreSources(stored: StoredSource[], journal: Journal): Promise<StoredSource[]> {
   const coverage = new Map(stored.map(source => [source.source, new RangeSet([[source.start, source.to]])]))
+  const byName = new Map(stored.map(source => [source.source, source]))
   const unknown = new Map<string, PacketRef>()
   for (const ref of journal.refs) {
     for (const run of ref.runs) {
       const ranges = coverage.get(run.source)
-      if (ranges !== undefined) ranges.add(run.from, run.to)
+      if (ranges !== undefined) ranges.add(run.from, believedTo(byName.get(run.source) ?? {}, run.to, ref.id.epoch))
       else if (!unknown.has(run.source)) unknown.set(run.source, ref)
     }
   }

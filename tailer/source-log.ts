@@ -3,7 +3,7 @@
 //
 //   opening   an epoch begins (synced before its first packet)
 //   birth     a source was seen first, or is found under another name or inode (synced before its first packet leaves)
-//   note      rotation sets that are looked at from now on (synced)
+//   note      rotation sets that are looked at from now on; the boot in which all files were looked at (synced)
 //   resume    everything known: takes the place of all before it, and of bucket files that go (synced before they go)
 //
 // The file is replaced as a whole by a resume record when bucket files are removed, and at each start.
@@ -21,6 +21,11 @@ export interface StoredSource extends SourceRecord {
   isExcluded: boolean
   /** Nothing more will come of it. Inode 0: its file holds something else now. */
   isFinished: boolean
+  /**
+   * After a power cut the file went on in another way from `at` on, and it was read again from there: packets of epochs
+   * before `epoch` (its count) say nothing of it beyond.
+   */
+  rewound?: { at: number; epoch: number }
 }
 
 export interface Resume {
@@ -34,6 +39,11 @@ export interface Resume {
   chain: Buffer
   /** Rotation sets that were looked at: what turns up in them later was not there before us. */
   sets: string[]
+  /**
+   * The boot of the machine in which the files were last looked at as a whole. Another one now: the file system may have
+   * lost what was not on the device.
+   */
+  boot: string
 }
 
 export class SourceLog {
@@ -54,7 +64,15 @@ export class SourceLog {
   ): Promise<{ sourceLog: SourceLog; resume: Resume; isWhole: boolean }> {
     const sourceLog = new SourceLog(disk, folder)
     let isWhole = true
-    let resume: Resume = { sources: [], epoch: undefined, lasts: [], archived: [], chain: Buffer.alloc(32), sets: [] }
+    let resume: Resume = {
+      sources: [],
+      epoch: undefined,
+      lasts: [],
+      archived: [],
+      chain: Buffer.alloc(32),
+      sets: [],
+      boot: '',
+    }
     const births = new Map<string, StoredSource>()
     for await (const entry of scanBucketFile(disk, sourceLog.#path)) {
       if (entry.kind === 'damaged') {
@@ -69,7 +87,9 @@ export class SourceLog {
       } else if (entry.kind === 'opening') {
         resume.epoch = unpack(entry.payload).epoch
       } else if (entry.kind === 'note') {
-        resume.sets.push(...unpack(entry.payload).sets)
+        const note: { sets?: string[]; boot?: string } = unpack(entry.payload)
+        resume.sets.push(...(note.sets ?? []))
+        resume.boot = note.boot ?? resume.boot
       }
     }
     const sources = new Map(resume.sources.map(source => [source.source, source]))
@@ -88,6 +108,10 @@ export class SourceLog {
 
   async setsKnown(sets: string[]): Promise<void> {
     await this.#append([{ kind: 'note', payload: pack({ sets }) }])
+  }
+
+  async lookedAt(boot: string): Promise<void> {
+    await this.#append([{ kind: 'note', payload: pack({ boot }) }])
   }
 
   /** Takes the place of the whole file, old or new, never half. */

@@ -1,6 +1,7 @@
 // One incarnation of one file, and how it is recognised: a random name drawn at first sight; path, device, inode and
 // content (head, and the bytes before the offset) only recognise it.
-import type { SourceName } from '../shared/messages.ts'
+import type { Epoch, SourceName } from '../shared/messages.ts'
+import { epochCount } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { FileStat, OpenFile } from '../shared/world.ts'
 import type { FileRule } from './find-files.ts'
@@ -23,7 +24,8 @@ export class Source {
   dev: number
   ino: number
   /** Which bytes are in packets of the journal, or were. */
-  readonly coverage: RangeSet
+  coverage: RangeSet
+  rewound: StoredSource['rewound']
   /** Next byte to read. Ahead of the coverage by what is in the packet that is not cut yet. */
   offset: number
   head: Buffer
@@ -67,6 +69,7 @@ export class Source {
     this.isSettled = stored.isSettled
     this.isExcluded = stored.isExcluded
     this.isFinished = stored.isFinished
+    this.rewound = stored.rewound
     this.coverage = new RangeSet([[stored.start, stored.to]])
     this.offset = stored.to
     this.size = stored.to
@@ -87,6 +90,11 @@ export class Source {
 
   isAt(stat: FileStat): boolean {
     return stat.ino === this.ino && stat.dev === this.dev
+  }
+
+  /** Bytes [from, to) are in a packet of that epoch. */
+  cover(from: number, to: number, epoch: Epoch): void {
+    this.coverage.add(from, believedTo(this, to, epoch))
   }
 
   /** Takes note of bytes just read, which begin at the offset. */
@@ -119,6 +127,7 @@ export class Source {
       isSettled: this.isSettled,
       isExcluded: this.isExcluded,
       isFinished: this.isFinished,
+      rewound: this.rewound,
     }
   }
 
@@ -127,6 +136,11 @@ export class Source {
     this.file = undefined
     await file?.close()
   }
+}
+
+/** How far a packet's range says something of what the file has now. */
+export function believedTo({ rewound }: Pick<StoredSource, 'rewound'>, to: number, epoch: Epoch): number {
+  return rewound !== undefined && epochCount(epoch) < rewound.epoch ? Math.min(to, rewound.at) : to
 }
 
 export type Relation =

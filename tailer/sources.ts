@@ -8,6 +8,7 @@
 //
 // What cannot be read any more is told through `giveUp`; a birth is synced before anything of it is read.
 import type { GivenUp } from '../shared/manifest.ts'
+import { RangeSet } from '../shared/ranges.ts'
 import type { Clock, Disk, Log, OpenFile, Random } from '../shared/world.ts'
 import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
@@ -37,6 +38,8 @@ export interface SourcesParts {
   journalBytes(source: Source, from: number, to: number): Promise<Buffer | undefined>
   /** The least offset at or after `from` that the journal has; infinite if none. */
   nextKnown(source: Source, from: number): number
+  /** Count of the epoch that packets are cut in now. */
+  epochCount(): number
   /** Rotation sets looked at for the first time; synced before it resolves. */
   setsKnown(sets: string[]): Promise<void>
 }
@@ -74,6 +77,8 @@ export class Sources {
   readonly #sources = new Map<string, Source>()
   /** Rotation sets that were looked at before: siblings that come later are new, those before are not ours. */
   readonly #knownSets = new Set<string>()
+  /** Every buck said what it holds beyond the journal. Else packets may turn up that we do not know of. */
+  isAllHeard = false
   /** Wall clock: compared with the times of files. */
   readonly #startedMs: number
   readonly #alarmedSets = new Set<string>()
@@ -126,15 +131,20 @@ export class Sources {
     return [...this.#held.keys()]
   }
 
-  /** One look. `isLast`: nothing is held back any more (a run that reads once and ends). */
-  async look(isLast = false): Promise<void> {
+  /**
+   * One look; false if it was abandoned, because files changed meanwhile.
+   * @param isLast  nothing is held back any more (a run that reads once and ends)
+   */
+  async look(isLast = false): Promise<boolean> {
     const reborn = new Set<Source>()
     try {
       await this.#look(reborn, isLast)
       this.#isAfterPowerCut = false
+      return true
     } catch (error) {
       if (!(error instanceof StaleLookError)) throw error
       this.#parts.log.debug('files changed during the look', { error })
+      return false
     } finally {
       if (reborn.size > 0) await this.#parts.birth([...reborn])
     }
@@ -186,11 +196,8 @@ export class Sources {
     // Born, and nothing read of it yet: the inode is all that is known.
     if (isUnread(source)) return true
     if (source.file !== undefined && stat.mtimeMs === source.checkedMtimeMs) return true
-    const isSame = await this.#withFile(
-      file,
-      async handle => (await relation(handle, stat.size, source, this.#known(source))) === 'same',
-    )
-    return isSame ?? true
+    // Not readable now: nothing is concluded from that.
+    return ((await this.#relationTo(file, source)) ?? 'same') === 'same'
   }
 
   /** A file that was done with: the same still, or the copy of it goes on growing. */
@@ -310,12 +317,49 @@ export class Sources {
       if (file === atInode || isProof(begun, file)) best = { file, begun }
     }
     if (best === undefined) return false
+    if (!this.isAllHeard) {
+      await this.#rewind(source, best.file, best.begun, taken, reborn)
+      return true
+    }
     await this.#end(source, reborn)
     source.ino = 0
     const fact = 'file shorter after a power cut: reading goes on where it differs'
     this.#drawFork(best.file, source, best.begun, fact, reborn)
     taken.add(best.file.path)
     return true
+  }
+
+  /**
+   * Like a fork, but under the same name: a buck that was not heard may hold packets with the same lines at the same
+   * offsets, and only then they count once. Where the bytes differ, both are kept.
+   */
+  async #rewind(
+    source: Source,
+    file: FoundFile,
+    begun: Beginning,
+    taken: Set<string>,
+    reborn: Set<Source>,
+  ): Promise<void> {
+    await source.closeFile()
+    this.#parts.log.warn('file shorter after a power cut: read again from where it differs', {
+      path: file.path,
+      source: source.name,
+      from: begun.at,
+      known: source.offset,
+    })
+    source.path = file.path
+    source.dev = file.stat.dev
+    source.ino = file.stat.ino
+    source.size = file.stat.size
+    source.offset = begun.at
+    source.head = begun.head
+    source.tail = begun.tail
+    source.coverage = new RangeSet([[source.start, begun.at]])
+    source.rewound = { at: begun.at, epoch: this.#parts.epochCount() }
+    source.isLost = false
+    source.isSettled = false
+    taken.add(file.path)
+    reborn.add(source)
   }
 
   /** Where the file stops having the lines of the source, and what is before that. */
@@ -336,7 +380,7 @@ export class Sources {
 
   /** How far the file has the lines that are known of the source: whole ones, a line that ends otherwise is another line. */
   async #sharedLines(file: OpenFile, size: number, source: Source): Promise<number> {
-    let shared = await this.#sharedBytes(file, Math.min(size, source.offset), source)
+    let shared = await this.#sharedBytes(file, Math.min(size, Math.max(source.offset, source.coverage.end)), source)
     while (shared > 0) {
       const from = Math.max(0, shared - SHARED_STEP_BYTES)
       const newline = (await readAt(file, from, shared)).lastIndexOf(0x0a)
@@ -360,7 +404,8 @@ export class Sources {
         const actual = await readAt(file, at, to)
         for (let i = 0; i < to - at; i++) if (actual[i] !== expected[i]) return at + i
       }
-      if (expected === undefined && !trustsUnknown) return at
+      // Beyond the offset there are gaps between what was taken back: nothing is known of them.
+      if (expected === undefined && (!trustsUnknown || at >= source.offset)) return at
       // Unknown: not in the journal any more, so archived long before the cut, and on the disk long before it.
       at = to
       step = expected === undefined ? step : Math.min(SHARED_STEP_BYTES, step * 2)
@@ -569,8 +614,30 @@ export class Sources {
   }
 
   async #relate(file: FoundFile, source: Source): Promise<Relation> {
-    const relates = await this.#withFile(file, handle => relation(handle, file.stat.size, source, this.#known(source)))
-    return relates ?? 'other'
+    return (await this.#relationTo(file, source)) ?? 'other'
+  }
+
+  /** Undefined if the file cannot be read. */
+  #relationTo(file: FoundFile, source: Source): Promise<Relation | undefined> {
+    return this.#withFile(file, async handle => {
+      const found = await relation(handle, file.stat.size, source, this.#known(source))
+      return found === 'same' && !(await this.#hasCovered(handle, file.stat.size, source)) ? 'other' : found
+    })
+  }
+
+  /** After a power cut packets were taken back from beyond a gap: the file must have their bytes too. */
+  async #hasCovered(file: OpenFile, size: number, source: Source): Promise<boolean> {
+    if (!this.#isAfterPowerCut) return true
+    for (const [from, to] of source.coverage) {
+      if (from <= source.offset) continue
+      if (to > size) return false
+      for (let at = from; at < to; at += SHARED_STEP_BYTES) {
+        const end = Math.min(to, at + SHARED_STEP_BYTES)
+        const expected = await this.#known(source)(at, end)
+        if (expected !== undefined && !(await readAt(file, at, end)).equals(expected)) return false
+      }
+    }
+    return true
   }
 
   #trouble(path: string, error: unknown): void {

@@ -9,7 +9,7 @@ import type { NodeKeys } from '../shared/keys.ts'
 import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
 import { type GivenUp, type Gone, type Manifest, signGone } from '../shared/manifest.ts'
 import type { Bucket, Epoch, PacketId, SourceRecord, TailerReport } from '../shared/messages.ts'
-import { decodePackets, encodePacket, type Packet, packetKey } from '../shared/packet.ts'
+import { decodePackets, encodePacket, epochCount, type Packet, packetKey } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
 import { PacketBuilder } from './builder.ts'
@@ -170,6 +170,8 @@ class Life {
   readonly #delivery: Delivery
   readonly #opened: Opened
   readonly #stop = new AbortController()
+  /** The boot in which all files were looked at. */
+  #boot: string
   #epoch: Epoch
   #sequence: number
   #bucket: Bucket
@@ -198,6 +200,7 @@ class Life {
     this.#journal = opened.journal
     this.#sourceLog = opened.sourceLog
     this.#sealer = opened.sealer
+    this.#boot = opened.boot
     this.#epoch = opened.epoch
     this.#sequence = opened.sequence
     this.#bucket = bucketAt(this.#world.clock.now(), config.bucketSeconds)
@@ -211,13 +214,14 @@ class Life {
         giveUp: what => this.#giveUp(what),
         journalBytes: (source, from, to) => this.#journal.sourceBytes(source.name, from, to),
         nextKnown: (source, from) => this.#journal.nextKnown(source.name, from),
+        epochCount: () => epochCount(this.#epoch),
         setsKnown: sets => this.#untilWritten(() => this.#sourceLog.setsKnown(sets)),
       },
       opened,
-      !opened.identity.isSameBoot && !opened.identity.isFresh,
+      !opened.isSameBoot && !opened.identity.isFresh,
     )
     for (const ref of opened.journal.refs) {
-      for (const run of ref.runs) this.#sources.get(run.source)?.coverage.add(run.from, run.to)
+      for (const run of ref.runs) this.#sources.get(run.source)?.cover(run.from, run.to, ref.id.epoch)
     }
     this.#delivery = new Delivery(opened.journal, this.#world, refs => this.#archived(refs))
     for (const manifest of opened.journal.manifests) {
@@ -292,7 +296,10 @@ class Life {
       this.#stopped = isFull ? 'the disk limit is reached: reading goes on when packets are archived' : undefined
       const mustLook = clock.monotonic() >= nextLook || [...this.#sources.all].some(source => source.isLost)
       if (mustLook) {
-        await this.#sources.look(once)
+        if ((await this.#sources.look(once)) && this.#boot !== this.#machine.boot) {
+          await this.#untilWritten(() => this.#sourceLog.lookedAt(this.#machine.boot))
+          this.#boot = this.#machine.boot
+        }
         nextLook = clock.monotonic() + lookMs
       }
       const taken = isFull ? 0 : await this.#readAll(once)
@@ -357,7 +364,7 @@ class Life {
     const packet = encodePacket({ tailer: this.#keys.id, epoch: this.#epoch, sequence, bucket: this.#bucket }, events)
     const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
     this.#sequence = sequence
-    for (const run of events.runs) this.#sources.get(run.source)?.coverage.add(run.from, run.to)
+    for (const run of events.runs) this.#sources.get(run.source)?.cover(run.from, run.to, this.#epoch)
     this.#sealer.count(sequence, events)
     this.#events += packet.header.events
     this.#lines += packet.header.lines
@@ -479,7 +486,9 @@ class Life {
     this.#sources.prune(source => this.#journal.hasSource(source.name))
     try {
       await this.#journal.sync()
-      await this.#sourceLog.replace(resumeOf(this.#openedNow(), this.#storedSources(), this.#sources.knownSets))
+      await this.#sourceLog.replace(
+        resumeOf(this.#openedNow(), this.#storedSources(), this.#sources.knownSets, this.#boot),
+      )
       await this.#journal.removeArchived(isKept)
       for (const [bucket] of this.#sealed) if (!this.#journal.hasFile(bucket)) this.#sealed.delete(bucket)
     } catch (error) {
@@ -642,7 +651,8 @@ class Life {
       if (this.#failure !== undefined) throw this.#failure
       await this.#pause(20, signal)
     }
-    if (this.#heard.size < this.#config.bucks.length) {
+    this.#sources.isAllHeard = this.#heard.size >= this.#config.bucks.length
+    if (!this.#sources.isAllHeard) {
       log.warn('not every buck was heard at the opening: what they may know more is compared later', {
         heard: this.#heard.size,
         of: this.#config.bucks.length,
@@ -664,7 +674,7 @@ class Life {
       ref.holders.add(link.peer.id)
       for (const run of packet.runs) {
         const source = this.#sources.get(run.source)!
-        source.coverage.add(run.from, run.to)
+        source.cover(run.from, run.to, id.epoch)
         await this.#moveOn(source)
       }
       const last = this.#opened.lasts.get(id.epoch) ?? 0
