@@ -53,7 +53,31 @@ export function sorted(found: Found): Found {
 
 /** Lines that must be in a store and are not. */
 export function missingLines(found: Found, workload: Workload): WrittenLine[] {
-  return [...workload.lines.values()].filter(line => line.excuse === undefined && !found.places.has(line.text))
+  return [...workload.lines.values()].filter(
+    line =>
+      line.excuse === undefined &&
+      !found.places.has(line.text) &&
+      !(workload.twofold.has(line.host) && isInParts(found, line)),
+  )
+}
+
+/** Where packets of a former life begin in the middle of a line, it is cut there: all its bytes are there, as two events. */
+function isInParts(found: Found, { text, host }: WrittenLine): boolean {
+  const bytes = Buffer.from(text)
+  for (const { host: of, pieces } of found.sources.values()) {
+    if (of !== host) continue
+    const goesOn = (at: number, done: number): boolean =>
+      done === bytes.length ||
+      pieces.some(
+        piece =>
+          piece.from === at &&
+          piece.to > at &&
+          bytes.subarray(done, done + piece.bytes.length).equals(piece.bytes) &&
+          goesOn(piece.to, done + piece.bytes.length),
+      )
+    if (pieces.some(({ from }) => goesOn(from, 0))) return true
+  }
+  return false
 }
 
 /** Every broken promise in one store, in words; `excused` are lines that may be missing for once. */
