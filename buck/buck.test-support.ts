@@ -75,6 +75,11 @@ export async function settle(): Promise<void> {
   for (let i = 0; i < 10; i++) await new Promise(resolve => setTimeout(resolve, 1))
 }
 
+/** What the disk takes its time for; fails with the test's next check if it does not come within five seconds. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !isSo(); i++) await settle()
+}
+
 export interface TestWorld extends World {
   clock: TestClock
   facts: string[]
