@@ -144,6 +144,7 @@ export class Sessions {
     return {
       body: {
         beyond: this.#beyond(tailer, body),
+        formerHighest: body.former.map(({ epoch }) => ({ epoch, highest: store.highest(tailer, epoch) })),
         ...(highest > body.last && { higher: highest }),
         sources,
       },
@@ -167,7 +168,6 @@ export class Sessions {
       for (const [sequence, first] of of.bySequence) {
         if (sequence <= last) continue
         for (let held: typeof first | undefined = first; held; held = held.other) {
-          if (held.isArchived) continue
           beyond.push({ tailer, epoch: of.epoch, sequence, sum: held.sum, bucket: held.file.bucket })
         }
       }

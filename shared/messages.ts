@@ -100,6 +100,8 @@ export interface Asks {
    *   former   per earlier epoch with packets not archived, and the last one: its last sequence in the journal
    *   last     the last sequence of this epoch so far (0: none)
    * Answer:
+   *   formerHighest  per stated former epoch the highest sequence this buck ever had, archived and dropped ones included:
+   *            what is over the stated last and in no `beyond` cannot be taken back
    *   higher   the highest sequence of *this* epoch at this buck, if it is over `last`: the tailer opens a new epoch
    *   beyond   packets of former epochs over the stated last: sent, but lost from the journal by a power cut
    *   sources  the sources last known of this machine (by tailer or machine), if asked: the newest of each path first, and
@@ -114,7 +116,12 @@ export interface Asks {
       host: string
       wantSources: boolean
     },
-    { beyond: (PacketId & { bucket: Bucket })[]; higher?: number; sources: SourceRecord[] }
+    {
+      beyond: (PacketId & { bucket: Bucket })[]
+      higher?: number
+      sources: SourceRecord[]
+      formerHighest: { epoch: Epoch; highest: number }[]
+    }
   >
   /**
    * Payload: one packet. Answered after the append (and after it is found to be held or archived already).

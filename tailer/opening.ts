@@ -266,7 +266,8 @@ function forkAll(sources: StoredSource[], own: string, random: World['random']):
       ...source,
       source: random.bytes(10).toString('hex'),
       tailer: own,
-      parent: source.source,
+      // Nothing was read under its name: whoever asks for the beginning is led to where it is.
+      parent: source.to === source.start ? (source.parent ?? source.source) : source.source,
       start: source.to,
     }
     return [{ ...source, tailer: own, isFinished: true, isSettled: true, ino: 0 }, fork]

@@ -77,8 +77,8 @@ export class Sources {
   readonly #sources = new Map<string, Source>()
   /** Rotation sets that were looked at before: siblings that come later are new, those before are not ours. */
   readonly #knownSets = new Set<string>()
-  /** Every buck said what it holds beyond the journal. Else packets may turn up that we do not know of. */
-  isAllHeard = false
+  /** All that was ever sent is in the journal again. Else there are packets whose bytes we do not know. */
+  isAllKnown = false
   /** Wall clock: compared with the times of files. */
   readonly #startedMs: number
   readonly #alarmedSets = new Set<string>()
@@ -317,7 +317,7 @@ export class Sources {
       if (file === atInode || isProof(begun, file)) best = { file, begun }
     }
     if (best === undefined) return false
-    if (!this.isAllHeard) {
+    if (!this.isAllKnown) {
       await this.#rewind(source, best.file, best.begun, taken, reborn)
       return true
     }
@@ -330,7 +330,7 @@ export class Sources {
   }
 
   /**
-   * Like a fork, but under the same name: a buck that was not heard may hold packets with the same lines at the same
+   * Like a fork, but under the same name: packets that we do not know of may hold the same lines at the same
    * offsets, and only then they count once. Where the bytes differ, both are kept.
    */
   async #rewind(

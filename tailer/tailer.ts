@@ -8,7 +8,7 @@ import { Fleet } from '../shared/fleet.ts'
 import type { NodeKeys } from '../shared/keys.ts'
 import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
 import { type GivenUp, type Gone, type Manifest, signGone } from '../shared/manifest.ts'
-import type { Bucket, Epoch, PacketId, SourceRecord, TailerReport } from '../shared/messages.ts'
+import type { Asks, Bucket, Epoch, PacketId, SourceRecord, TailerReport } from '../shared/messages.ts'
 import { decodePackets, encodePacket, epochCount, type Packet, packetKey } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
@@ -183,6 +183,9 @@ class Life {
   #heard = new Set<string>()
   #beyond = new Map<string, { id: PacketId; link: Link }>()
   #remembered: SourceRecord[] = []
+  /** Per former epoch, the highest sequence that a buck ever had. */
+  readonly #statedLasts: ReadonlyMap<Epoch, number>
+  readonly #formerHighest = new Map<Epoch, number>()
   /** What bucks say at openings after this comes too late: reading has begun. Porters compare the bytes. */
   #isHeard = false
   readonly #sealed = new Map<Bucket, OpenBucket>()
@@ -200,6 +203,7 @@ class Life {
     this.#journal = opened.journal
     this.#sourceLog = opened.sourceLog
     this.#sealer = opened.sealer
+    this.#statedLasts = new Map(opened.lasts)
     this.#boot = opened.boot
     this.#epoch = opened.epoch
     this.#sequence = opened.sequence
@@ -564,8 +568,7 @@ class Life {
         wantSources: this.#opened.wantsSources,
       })
       if (body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
-      if (!this.#isHeard) for (const { bucket: _, ...id } of body.beyond) this.#beyond.set(packetKey(id), { id, link })
-      if (!this.#isHeard) this.#remembered.push(...body.sources)
+      if (!this.#isHeard) this.#hear(link, body)
     } catch (error) {
       if (error instanceof RefusedError && error.code === 'clone') this.#failure = new CloneError(error.message)
       throw error
@@ -573,6 +576,24 @@ class Life {
     this.#heard.add(link.peer.id)
     await this.#delivery.open(link)
     for (const bucket of [...this.#sealed.keys()]) await this.#tell(link, bucket)
+  }
+
+  #hear(link: Link, { beyond, sources, formerHighest }: Asks['open']['answer']): void {
+    for (const { bucket: _, ...id } of beyond) this.#beyond.set(packetKey(id), { id, link })
+    this.#remembered.push(...sources)
+    for (const { epoch, highest } of formerHighest) {
+      this.#formerHighest.set(epoch, Math.max(this.#formerHighest.get(epoch) ?? 0, highest))
+    }
+  }
+
+  /** Sent, lost from the journal, and not to be had from any buck: archived and dropped there. */
+  #isAnyOutOfReach(): boolean {
+    for (const [epoch, highest] of this.#formerHighest) {
+      for (let sequence = (this.#statedLasts.get(epoch) ?? 0) + 1; sequence <= highest; sequence++) {
+        if (this.#journal.find(this.#keys.id, epoch, sequence) === undefined) return true
+      }
+    }
+    return false
   }
 
   #server(link: Link): Server {
@@ -651,8 +672,8 @@ class Life {
       if (this.#failure !== undefined) throw this.#failure
       await this.#pause(20, signal)
     }
-    this.#sources.isAllHeard = this.#heard.size >= this.#config.bucks.length
-    if (!this.#sources.isAllHeard) {
+    const isAllHeard = this.#heard.size >= this.#config.bucks.length
+    if (!isAllHeard) {
       log.warn('not every buck was heard at the opening: what they may know more is compared later', {
         heard: this.#heard.size,
         of: this.#config.bucks.length,
@@ -660,7 +681,10 @@ class Life {
     }
     for (const stored of unitedRecords(this.#remembered)) {
       const known = this.#sources.get(stored.source)
-      if (known !== undefined) continue
+      if (known !== undefined) {
+        this.#learn(known, stored)
+        continue
+      }
       const source = this.#sources.adopt({ ...stored, ranges: undefined }, true)
       for (const [from, to] of stored.ranges) source.coverage.add(from, to)
       log.info('source known to the bucks', { source: stored.source, path: stored.path, to: stored.to })
@@ -681,6 +705,17 @@ class Life {
       this.#opened.lasts.set(id.epoch, Math.max(last, id.sequence))
       log.info('packet taken back from a buck', { epoch: id.epoch, sequence: id.sequence, buck: link.address })
     }
+    this.#sources.isAllKnown = isAllHeard && !this.#isAnyOutOfReach()
+  }
+
+  /** The source log was damaged: the bucks know more of the source than what the journal tells. */
+  #learn(source: Source, { ranges, to, head, tail }: RememberedSource): void {
+    for (const [from, end] of ranges) source.coverage.add(from, end)
+    const reached = source.coverage.endFrom(source.start)
+    if (reached <= source.offset) return
+    source.offset = reached
+    source.tail = reached === to ? tail : Buffer.alloc(0)
+    if (source.head.length < head.length) source.head = head
   }
 
   /** After packets were taken back: the offset, and what recognises the file, move on with them. */

@@ -60,6 +60,7 @@ export class SimFleet {
   /** Machines whose disk was lost, in whole or in part: the promise is about two. */
   readonly harmed = new Set<Machine>()
   onForget: ((machine: Machine, path: string, bytes: Buffer) => void) | undefined
+  readonly #halves = new Set<{ run(): void }>()
   #onlooking: Promise<Onlooking> | undefined
   #indexCopy: [path: string, bytes: Buffer][] | undefined
   readonly #addresses: string[]
@@ -117,8 +118,13 @@ export class SimFleet {
     for (const member of this.members) member.start()
   }
 
+  /** The second half of a fault: after `ms`, or when everything is healed, whichever is sooner. */
   later(ms: number, run: () => void): void {
-    this.simulation.timeline.after(ms, run)
+    const half = { run }
+    this.#halves.add(half)
+    this.simulation.timeline.after(ms, () => {
+      if (this.#halves.delete(half)) run()
+    })
   }
 
   powerCut(machine: Machine, options: PowerCutOptions): void {
@@ -280,6 +286,10 @@ export class SimFleet {
 
   /** Everything that was broken works again. Clocks stay as they are: those are no fault. */
   heal(): void {
+    for (const half of this.#halves) {
+      this.#halves.delete(half)
+      half.run()
+    }
     for (const machine of this.machines) {
       this.powerUp(machine)
       machine.disk.capacityBytes = Number.POSITIVE_INFINITY
