@@ -11,6 +11,7 @@ import type { GivenUp } from '../shared/manifest.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { Clock, Disk, Log, OpenFile, Random } from '../shared/world.ts'
 import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
+import { LineParser } from './parse/line-parser.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
 import { HEAD_BYTES, type Relation, readAt, relation, Source, TAIL_BYTES } from './source.ts'
 import type { StoredSource } from './source-log.ts'
@@ -471,7 +472,6 @@ export class Sources {
 
   /**
    * A power cut undid a truncation: the file has again what was read, or the beginning of it, and goes on behind that.
-   * Less than HEAD_BYTES in common may be a heading that every generation has: that proves nothing.
    */
   async #goOnAfterUndone(file: FoundFile, set: string, reborn: Set<Source>): Promise<boolean> {
     let best: { source: Source; begun: Beginning } | undefined
@@ -714,9 +714,16 @@ function isUnread(source: Source): boolean {
   return source.offset === source.start && source.tail.length === 0
 }
 
-/** Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else. */
+/**
+ * Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else, or the last
+ * line in common tells a time: headings have none.
+ */
 function isProof(begun: Beginning, file: FoundFile): boolean {
-  return begun.at >= HEAD_BYTES || begun.at === file.stat.size
+  if (begun.at >= HEAD_BYTES || begun.at === file.stat.size) return true
+  const lastLine = begun.tail.subarray(begun.tail.subarray(0, -1).lastIndexOf(0x0a) + 1)
+  const parser = new LineParser()
+  parser.parse(lastLine, 0, lastLine.length, 0)
+  return lastLine.length > 0 && !parser.timeIsGuessed
 }
 
 /** The file's name without its endings: `nginx` of `/var/log/nginx.access.log`. */
