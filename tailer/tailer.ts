@@ -7,21 +7,23 @@
 import { Fleet } from '../shared/fleet.ts'
 import type { NodeKeys } from '../shared/keys.ts'
 import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
-import { type GivenUp, type Gone, type Manifest, signGone } from '../shared/manifest.ts'
-import type { Asks, Bucket, Epoch, PacketId, SourceRecord, TailerReport } from '../shared/messages.ts'
-import { decodePackets, encodePacket, epochCount, type Packet, packetKey } from '../shared/packet.ts'
+import { type GivenUp, type Gone, signGone } from '../shared/manifest.ts'
+import type { Bucket, Epoch, TailerReport } from '../shared/messages.ts'
+import { encodePacket, epochCount } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
 import { PacketBuilder } from './builder.ts'
 import { Delivery } from './delivery.ts'
 import type { FileRule } from './find-files.ts'
+import { Hearing } from './hearing.ts'
 import type { Machine } from './identity.ts'
 import type { Journal, PacketRef } from './journal.ts'
 import { bucketAt, type Opened, openFolder, resumeOf } from './opening.ts'
 import { Reader } from './reader.ts'
 import { isActiveName } from './rotation.ts'
+import { SealedBuckets } from './sealed-buckets.ts'
 import type { Sealer } from './sealer.ts'
-import { HEAD_BYTES, readAt, type Source, TAIL_BYTES } from './source.ts'
+import { readAt, type Source } from './source.ts'
 import type { SourceLog, StoredSource } from './source-log.ts'
 import { Sources } from './sources.ts'
 
@@ -144,16 +146,6 @@ export class Tailer {
   }
 }
 
-interface OpenBucket {
-  manifests: Manifest[]
-  /** Bucks that have the manifests. */
-  toldTo: Set<string>
-  /** One random buck holds the whole bucket. */
-  isEnsured: boolean
-  /** Monotonic ms. */
-  sealedAt: number
-}
-
 /** The tailer under one id: from the opening of an epoch to its farewell. */
 class Life {
   readonly #config: TailerConfig
@@ -180,15 +172,8 @@ class Life {
   #stopped: string | undefined
   #mustReopen = false
   #failure: unknown
-  #heard = new Set<string>()
-  #beyond = new Map<string, { id: PacketId; link: Link }>()
-  #remembered: SourceRecord[] = []
-  /** Per former epoch, the highest sequence that a buck ever had. */
-  readonly #statedLasts: ReadonlyMap<Epoch, number>
-  readonly #formerHighest = new Map<Epoch, number>()
-  /** What bucks say at openings after this comes too late: reading has begun. Porters compare the bytes. */
-  #isHeard = false
-  readonly #sealed = new Map<Bucket, OpenBucket>()
+  readonly #hearing: Hearing
+  readonly #sealed: SealedBuckets
   readonly #caughtUp = new WeakSet<Source>()
   #events = 0
   #lines = 0
@@ -203,7 +188,6 @@ class Life {
     this.#journal = opened.journal
     this.#sourceLog = opened.sourceLog
     this.#sealer = opened.sealer
-    this.#statedLasts = new Map(opened.lasts)
     this.#boot = opened.boot
     this.#epoch = opened.epoch
     this.#sequence = opened.sequence
@@ -228,8 +212,19 @@ class Life {
       for (const run of ref.runs) this.#sources.get(run.source)?.cover(run.from, run.to, ref.id.epoch)
     }
     this.#delivery = new Delivery(opened.journal, this.#world, refs => this.#archived(refs))
+    this.#hearing = new Hearing(
+      {
+        tailer: this.#keys.id,
+        journal: opened.journal,
+        sources: this.#sources,
+        log: this.#world.log,
+        append: packet => this.#untilWritten(() => this.#journal.appendPacket(packet)),
+      },
+      opened.lasts,
+    )
+    this.#sealed = new SealedBuckets(this.#delivery, this.#world)
     for (const manifest of opened.journal.manifests) {
-      if (manifest.tailer === this.#keys.id) this.#remember(manifest)
+      if (manifest.tailer === this.#keys.id) this.#sealed.add(manifest)
     }
     this.#fleet = new Fleet(config.bucks, parts.makeDialer(this.#keys), this.#world, {
       onLink: link => this.#greet(link),
@@ -255,9 +250,7 @@ class Life {
     ]
     try {
       if (this.#opened.needsWord) await this.#hearBucks(signal)
-      this.#isHeard = true
-      this.#remembered = []
-      this.#beyond.clear()
+      else this.#hearing.skip()
       await this.#rounds(signal)
       if (!signal.aborted && this.#config.once) await this.#untilArchived(signal)
       if (signal.aborted) await this.#sayFarewell()
@@ -408,83 +401,23 @@ class Life {
   async #seal(isFarewell: boolean): Promise<void> {
     const manifest = this.#sealer.seal(this.#epoch, this.#bucket, isFarewell)
     await this.#untilWritten(() => this.#journal.appendManifest(manifest))
-    this.#remember(manifest)
-    // Not waited for: a slow buck must not hold up the reading. Who missed it is told by the ensure loop.
-    for (const link of this.#fleet.open()) void this.#tell(link, manifest.bucket)
+    this.#sealed.add(manifest)
+    // Not waited for: a slow buck must not hold up the reading. Who missed it is told at its next opening.
+    for (const link of this.#fleet.open()) void this.#sealed.tell(link, manifest.bucket)
   }
 
-  #remember(manifest: Manifest): void {
-    const known = this.#sealed.get(manifest.bucket)
-    const sealedAt = this.#world.clock.monotonic()
-    if (known === undefined) {
-      this.#sealed.set(manifest.bucket, { manifests: [manifest], toldTo: new Set(), isEnsured: false, sealedAt })
-    } else {
-      known.sealedAt = sealedAt
-      known.manifests.push(manifest)
-      known.toldTo.clear()
-      known.isEnsured = false
-    }
-  }
-
-  /** The manifests of a bucket to a buck. False if they did not get there. */
-  async #tell(link: Link, bucket: Bucket): Promise<boolean> {
-    const sealed = this.#sealed.get(bucket)
-    if (sealed === undefined || sealed.toldTo.has(link.peer.id)) return true
-    const { manifests } = sealed
-    const count = manifests.length
-    try {
-      for (const manifest of manifests) await link.ask('manifest', { manifest })
-    } catch (error) {
-      this.#peerTrouble(link, 'manifest', error)
-      return false
-    }
-    // A further manifest may have come meanwhile.
-    if (manifests.length === count) sealed.toldTo.add(link.peer.id)
-    return true
-  }
-
-  /** T4: when a bucket is over, a random while later one random buck is made to hold all of it. */
   async #ensureLoop(signal: AbortSignal): Promise<void> {
-    const { random } = this.#world
     const pauseMs = this.#config.once ? 20 : Math.min(this.#config.bucketSeconds * 1000, 10_000) / 2
     while (!signal.aborted) {
-      await this.#pause(pauseMs * (0.5 + random.fraction()), signal)
-      for (const [bucket, sealed] of this.#sealed) {
-        if (sealed.isEnsured || signal.aborted) continue
-        const links = this.#fleet.open()
-        if (links.length === 0) break
-        const link = links[Math.floor(random.fraction() * links.length)]
-        sealed.isEnsured = await this.#ensure(link, bucket)
-      }
+      await this.#pause(pauseMs * (0.5 + this.#world.random.fraction()), signal)
+      await this.#sealed.ensure(() => this.#fleet.open(), signal)
     }
-  }
-
-  async #ensure(link: Link, bucket: Bucket): Promise<boolean> {
-    try {
-      if (!(await this.#tell(link, bucket))) return false
-      return await this.#delivery.bring(link, await this.#delivery.offer(link, bucket))
-    } catch (error) {
-      this.#peerTrouble(link, 'offer', error)
-      return false
-    }
-  }
-
-  /** A buck that does not answer, or not as it should, costs this one try; it must not end the tailer. */
-  #peerTrouble(link: Link, what: string, error: unknown): void {
-    if (error instanceof LinkLostError) return
-    this.#world.log.warn('buck did not answer as it should', { buck: link.address, what, error })
   }
 
   /** Bucket files that are archived and told go, after everything that leans on them is in a synced resume record. */
   async #tidy(): Promise<void> {
-    const { clock } = this.#world
-    const isKept = (bucket: Bucket) => {
-      const sealed = this.#sealed.get(bucket)
-      if (bucket === this.#bucket) return true
-      // Left by a former id, or nothing to be told of it.
-      if (sealed === undefined) return false
-      return !sealed.isEnsured || clock.monotonic() - sealed.sealedAt < this.#config.forgetAfterMs
-    }
+    const isKept = (bucket: Bucket) =>
+      bucket === this.#bucket || this.#sealed.isKept(bucket, this.#config.forgetAfterMs)
     if (!this.#journal.hasRemovable(isKept)) return
     await this.#cut()
     this.#sources.prune(source => this.#journal.hasSource(source.name))
@@ -494,7 +427,7 @@ class Life {
         resumeOf(this.#openedNow(), this.#storedSources(), this.#sources.knownSets, this.#boot),
       )
       await this.#journal.removeArchived(isKept)
-      for (const [bucket] of this.#sealed) if (!this.#journal.hasFile(bucket)) this.#sealed.delete(bucket)
+      this.#sealed.forgetUnless(bucket => this.#journal.hasFile(bucket))
     } catch (error) {
       this.#world.log.error('bucket files cannot be tidied: tried again', { error })
     }
@@ -568,32 +501,13 @@ class Life {
         wantSources: this.#opened.wantsSources,
       })
       if (body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
-      if (!this.#isHeard) this.#hear(link, body)
+      this.#hearing.hear(link, body)
     } catch (error) {
       if (error instanceof RefusedError && error.code === 'clone') this.#failure = new CloneError(error.message)
       throw error
     }
-    this.#heard.add(link.peer.id)
     await this.#delivery.open(link)
-    for (const bucket of [...this.#sealed.keys()]) await this.#tell(link, bucket)
-  }
-
-  #hear(link: Link, { beyond, sources, formerHighest }: Asks['open']['answer']): void {
-    for (const { bucket: _, ...id } of beyond) this.#beyond.set(packetKey(id), { id, link })
-    this.#remembered.push(...sources)
-    for (const { epoch, highest } of formerHighest) {
-      this.#formerHighest.set(epoch, Math.max(this.#formerHighest.get(epoch) ?? 0, highest))
-    }
-  }
-
-  /** Sent, lost from the journal, and not to be had from any buck: archived and dropped there. */
-  #isAnyOutOfReach(): boolean {
-    for (const [epoch, highest] of this.#formerHighest) {
-      for (let sequence = (this.#statedLasts.get(epoch) ?? 0) + 1; sequence <= highest; sequence++) {
-        if (this.#journal.find(this.#keys.id, epoch, sequence) === undefined) return true
-      }
-    }
-    return false
+    for (const bucket of this.#sealed.all) await this.#sealed.tell(link, bucket)
   }
 
   #server(link: Link): Server {
@@ -664,81 +578,22 @@ class Life {
     return { body: { gone } }
   }
 
-  /** What bucks hold beyond the journal comes back into it, so that nothing is cut again in another way. */
+  /** Waits for the bucks that may know more than this folder, for a limited time. */
   async #hearBucks(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#world
+    const of = this.#config.bucks.length
     const deadline = clock.monotonic() + this.#config.openingWaitMs
-    while (this.#heard.size < this.#config.bucks.length && clock.monotonic() < deadline && !signal.aborted) {
+    while (this.#hearing.bucks < of && clock.monotonic() < deadline && !signal.aborted) {
       if (this.#failure !== undefined) throw this.#failure
       await this.#pause(20, signal)
     }
-    const isAllHeard = this.#heard.size >= this.#config.bucks.length
-    if (!isAllHeard) {
-      log.warn('not every buck was heard at the opening: what they may know more is compared later', {
-        heard: this.#heard.size,
-        of: this.#config.bucks.length,
-      })
+    const heard = this.#hearing.bucks
+    if (heard < of) {
+      log.warn('not every buck was heard at the opening: what they may know more is compared later', { heard, of })
     }
-    for (const stored of unitedRecords(this.#remembered)) {
-      const known = this.#sources.get(stored.source)
-      if (known !== undefined) {
-        this.#learn(known, stored)
-        continue
-      }
-      const source = this.#sources.adopt({ ...stored, ranges: undefined }, true)
-      for (const [from, to] of stored.ranges) source.coverage.add(from, to)
-      log.info('source known to the bucks', { source: stored.source, path: stored.path, to: stored.to })
+    for (const { epoch, sequence } of await this.#hearing.conclude(heard >= of)) {
+      this.#opened.lasts.set(epoch, Math.max(this.#opened.lasts.get(epoch) ?? 0, sequence))
     }
-    for (const { id, link } of this.#beyond.values()) {
-      const packet = await this.#fetch(link, id)
-      if (packet === undefined) continue
-      const isKnown = packet.runs.every(run => this.#sources.get(run.source) !== undefined)
-      if (!isKnown) continue
-      const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
-      ref.holders.add(link.peer.id)
-      for (const run of packet.runs) {
-        const source = this.#sources.get(run.source)!
-        source.cover(run.from, run.to, id.epoch)
-        await this.#moveOn(source)
-      }
-      const last = this.#opened.lasts.get(id.epoch) ?? 0
-      this.#opened.lasts.set(id.epoch, Math.max(last, id.sequence))
-      log.info('packet taken back from a buck', { epoch: id.epoch, sequence: id.sequence, buck: link.address })
-    }
-    this.#sources.isAllKnown = isAllHeard && !this.#isAnyOutOfReach()
-  }
-
-  /** The source log was damaged: the bucks know more of the source than what the journal tells. */
-  #learn(source: Source, { ranges, to, head, tail }: RememberedSource): void {
-    for (const [from, end] of ranges) source.coverage.add(from, end)
-    const reached = source.coverage.endFrom(source.start)
-    if (reached <= source.offset) return
-    source.offset = reached
-    source.tail = reached === to ? tail : Buffer.alloc(0)
-    if (source.head.length < head.length) source.head = head
-  }
-
-  /** After packets were taken back: the offset, and what recognises the file, move on with them. */
-  async #moveOn(source: Source): Promise<void> {
-    const to = source.coverage.endFrom(source.start)
-    if (to <= source.offset) return
-    const tail = await this.#journal.sourceBytes(source.name, Math.max(source.offset, to - TAIL_BYTES), to)
-    source.tail = Buffer.concat([source.tail, tail ?? Buffer.alloc(0)]).subarray(-TAIL_BYTES)
-    source.offset = to
-    if (source.start > 0 || source.head.length >= HEAD_BYTES) return
-    source.head = (await this.#journal.sourceBytes(source.name, 0, Math.min(HEAD_BYTES, to))) ?? source.head
-  }
-
-  async #fetch(link: Link, id: PacketId): Promise<Packet | undefined> {
-    try {
-      const { payload } = await link.ask('fetch', { ids: [id] })
-      for (const packet of decodePackets(payload ?? Buffer.alloc(0))) {
-        if (packetKey(packet.header.id) === packetKey(id)) return packet
-      }
-    } catch (error) {
-      this.#world.log.warn('packet cannot be taken back', { epoch: id.epoch, sequence: id.sequence, error })
-    }
-    return undefined
   }
 
   async #assignLoop(signal: AbortSignal): Promise<void> {
@@ -752,15 +607,17 @@ class Life {
     while (!signal.aborted) {
       await this.#pause(REPORT_EVERY_MS, signal)
       const report = this.#report()
-      for (const link of this.#fleet.open()) {
-        try {
-          const { body } = await link.ask('report', report)
-          if (body.throttle !== undefined)
-            this.#delivery.throttle(link, body.throttle.seconds, body.throttle.leastIntervalMs)
-        } catch (error) {
-          this.#peerTrouble(link, 'report', error)
-        }
-      }
+      await Promise.all(this.#fleet.open().map(link => this.#tellReport(link, report)))
+    }
+  }
+
+  async #tellReport(link: Link, report: TailerReport): Promise<void> {
+    try {
+      const { throttle } = (await link.ask('report', report)).body
+      if (throttle !== undefined) this.#delivery.throttle(link, throttle.seconds, throttle.leastIntervalMs)
+    } catch (error) {
+      if (error instanceof LinkLostError) return
+      this.#world.log.warn('buck did not take the report', { buck: link.address, error })
     }
   }
 
@@ -789,8 +646,7 @@ class Life {
   /** Once: the bucket is sealed at once, with the farewell; then everything is waited for. */
   async #untilArchived(signal: AbortSignal): Promise<void> {
     await this.#seal(true)
-    const isToldTwice = () => [...this.#sealed.values()].every(sealed => sealed.isEnsured)
-    while ((this.#journal.size > 0 || !isToldTwice()) && !signal.aborted) {
+    while ((this.#journal.size > 0 || !this.#sealed.isEveryEnsured) && !signal.aborted) {
       if (this.#failure !== undefined) throw this.#failure
       await this.#pause(20, signal)
     }
@@ -802,31 +658,11 @@ class Life {
     await this.#seal(true)
     const { clock } = this.#world
     const deadline = clock.monotonic() + this.#config.drainMs
-    const isTold = () =>
-      [...this.#sealed.values()].every(sealed => sealed.toldTo.size >= Math.min(2, this.#config.bucks.length))
+    const isTold = () => this.#sealed.isEveryToldTo(Math.min(2, this.#config.bucks.length))
     const isDelivered = () => this.#fleet.open().length < 2 || (this.#delivery.underReplicatedPackets === 0 && isTold())
     while (!isDelivered() && clock.monotonic() < deadline) await clock.sleep(20)
     await this.#journal.sync()
   }
-}
-
-type RememberedSource = Omit<StoredSource, 'ranges'> & { ranges: RangeSet }
-
-/** A buck gets some packets of a source only: what all of them know together, resumed at the first gap. */
-function unitedRecords(records: SourceRecord[]): RememberedSource[] {
-  const united = new Map<string, RememberedSource>()
-  for (const record of records) {
-    const known = united.get(record.source)
-    const ranges = known?.ranges ?? new RangeSet()
-    for (const [from, to] of record.ranges ?? [[record.start, record.to]]) ranges.add(from, to)
-    const head = (known?.head.length ?? 0) > record.head.length ? known!.head : record.head
-    united.set(record.source, { ...record, head, ranges, isSettled: false, isExcluded: false, isFinished: false })
-  }
-  for (const source of united.values()) {
-    source.to = source.ranges.endFrom(source.start)
-    source.tail = records.find(one => one.source === source.source && one.to === source.to)?.tail ?? Buffer.alloc(0)
-  }
-  return [...united.values()]
 }
 
 /** For waits that a signal ends: the loop around them looks at the signal itself. */
