@@ -9,11 +9,11 @@
 // What cannot be read any more is told through `giveUp`; a birth is synced before anything of it is read.
 import type { GivenUp } from '../shared/manifest.ts'
 import { RangeSet } from '../shared/ranges.ts'
-import type { Clock, Disk, Log, OpenFile, Random } from '../shared/world.ts'
+import type { Clock, Disk, Log, Random } from '../shared/world.ts'
+import { type Beginning, Content, isProof, StaleLookError } from './content.ts'
 import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
-import { LineParser } from './parse/line-parser.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
-import { HEAD_BYTES, type Relation, readAt, relation, Source, TAIL_BYTES } from './source.ts'
+import { HEAD_BYTES, type Relation, readAt, Source, TAIL_BYTES } from './source.ts'
 import type { StoredSource } from './source-log.ts'
 
 export interface SourcesConfig {
@@ -45,27 +45,11 @@ export interface SourcesParts {
   setsKnown(sets: string[]): Promise<void>
 }
 
-/** A file was renamed or replaced while we looked: what was seen before does not fit together. The next look is soon. */
-class StaleLookError extends Error {
-  override readonly name = 'StaleLookError'
-}
-
 /** A source's content is given up when so many looks in a row did not find it: a listing may miss a file being renamed. */
 const LOOKS_BEFORE_GIVING_UP = 2
 
 /** Of one rotation set, done with and without a file. */
 const FINISHED_KEPT = 50
-const TOLD_MAX = 10_000
-
-/** Compared at a time. */
-const SHARED_STEP_BYTES = 64 * 1024
-
-interface Beginning {
-  at: number
-  head: Buffer
-  tail: Buffer
-}
-
 interface Held {
   since: number
   /** Size at which every byte of it was compared and is in packets of a known source. */
@@ -83,13 +67,10 @@ export class Sources {
   /** Wall clock: compared with the times of files. */
   readonly #startedMs: number
   readonly #alarmedSets = new Set<string>()
-  /** Paths that cannot be looked at or read: said once. */
-  readonly #told = new Set<string>()
   /** Inodes of the last look. */
   #present = new Set<string>()
   readonly #held = new Map<string, Held>()
-  /** The machine was off since: the file system may have lost the end of a file that we read. */
-  #isAfterPowerCut: boolean
+  readonly #content: Content
 
   constructor(
     config: SourcesConfig,
@@ -99,7 +80,7 @@ export class Sources {
   ) {
     this.#config = config
     this.#parts = parts
-    this.#isAfterPowerCut = isAfterPowerCut
+    this.#content = new Content({ ...parts, source: name => this.#sources.get(name) }, isAfterPowerCut)
     this.#startedMs = parts.clock.now()
     for (const set of sets) this.#knownSets.add(set)
     for (const one of sources) this.adopt(one)
@@ -140,7 +121,7 @@ export class Sources {
     const reborn = new Set<Source>()
     try {
       await this.#look(reborn, isLast)
-      this.#isAfterPowerCut = false
+      this.#content.isAfterPowerCut = false
       return true
     } catch (error) {
       if (!(error instanceof StaleLookError)) throw error
@@ -152,14 +133,16 @@ export class Sources {
   }
 
   async #look(reborn: Set<Source>, isLast: boolean): Promise<void> {
-    const found = await findFiles(this.#parts.disk, this.#config.rules, (path, error) => this.#trouble(path, error))
+    const found = await findFiles(this.#parts.disk, this.#config.rules, (path, error) =>
+      this.#content.trouble(path, error),
+    )
     this.#present = new Set([...found.values()].map(({ stat }) => `${stat.dev}:${stat.ino}`))
     const taken = new Set<string>()
     const lost: Source[] = []
     const byInode = new Map([...found.values()].map(file => [`${file.stat.dev}:${file.stat.ino}`, file]))
     for (const source of this.#sources.values()) {
       // Its inode may have again what was there before it: nothing is lost if the file is seen as for the first time.
-      if (this.#isAfterPowerCut && isUnread(source) && !source.isFinished) {
+      if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished) {
         source.ino = 0
         await this.#end(source, reborn)
       }
@@ -198,7 +181,7 @@ export class Sources {
     if (isUnread(source)) return true
     if (source.file !== undefined && stat.mtimeMs === source.checkedMtimeMs) return true
     // Not readable now: nothing is concluded from that.
-    return ((await this.#relationTo(file, source)) ?? 'same') === 'same'
+    return ((await this.#content.relationTo(file, source)) ?? 'same') === 'same'
   }
 
   /** A file that was done with: the same still, or the copy of it goes on growing. */
@@ -244,9 +227,9 @@ export class Sources {
       )
       return
     }
-    if (this.#isAfterPowerCut && (await this.#fork(source, atInode, candidates, taken, reborn))) return
+    if (this.#content.isAfterPowerCut && (await this.#fork(source, atInode, candidates, taken, reborn))) return
     source.unfoundLooks++
-    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#isAfterPowerCut) {
+    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#content.isAfterPowerCut) {
       // Until that is decided, nobody else begins with the file.
       if (atInode !== undefined) taken.add(atInode.path)
       return
@@ -313,7 +296,7 @@ export class Sources {
   ): Promise<boolean> {
     let best: { file: FoundFile; begun: Beginning } | undefined
     for (const file of candidates) {
-      const begun = await this.#beginning(file, source)
+      const begun = await this.#content.beginning(file, source)
       if (begun === undefined || begun.at <= Math.max(source.start, best?.begun.at ?? 0)) continue
       if (file === atInode || isProof(begun, file)) best = { file, begun }
     }
@@ -363,60 +346,11 @@ export class Sources {
     reborn.add(source)
   }
 
-  /** Where the file stops having the lines of the source, and what is before that. */
-  #beginning(file: FoundFile, source: Source): Promise<Beginning | undefined> {
-    return this.#withFile(file, async handle => {
-      const at = await this.#sharedLines(handle, file.stat.size, source)
-      const tail = await readAt(handle, Math.max(0, at - TAIL_BYTES), at)
-      return { at, tail, head: await readAt(handle, 0, Math.min(HEAD_BYTES, at)) }
-    })
-  }
-
   #drawFork(file: FoundFile, parent: Source, { at, head, tail }: Beginning, fact: string, reborn: Set<Source>): void {
     const fork = this.#draw(file, at, head, tail, false, parent.name)
     const fields = { path: file.path, source: fork.name, parent: parent.name, from: at, known: parent.offset }
     this.#parts.log.warn(fact, fields)
     reborn.add(fork)
-  }
-
-  /** How far the file has the lines that are known of the source: whole ones, a line that ends otherwise is another line. */
-  async #sharedLines(file: OpenFile, size: number, source: Source): Promise<number> {
-    let shared = await this.#sharedBytes(file, Math.min(size, Math.max(source.offset, source.coverage.end)), source)
-    while (shared > 0) {
-      const from = Math.max(0, shared - SHARED_STEP_BYTES)
-      const newline = (await readAt(file, from, shared)).lastIndexOf(0x0a)
-      if (newline >= 0) return from + newline + 1
-      shared = from
-    }
-    return 0
-  }
-
-  async #sharedBytes(file: OpenFile, end: number, source: Source, trustsUnknown = true): Promise<number> {
-    const known = this.#known(source)
-    let step = SHARED_STEP_BYTES
-    for (let at = 0; at < end; ) {
-      const to = Math.min(end, at + step)
-      const expected = await known(at, to)
-      if (expected === undefined && step > 1) {
-        step = Math.ceil(step / 2)
-        continue
-      }
-      if (expected !== undefined) {
-        const actual = await readAt(file, at, to)
-        for (let i = 0; i < to - at; i++) if (actual[i] !== expected[i]) return at + i
-      }
-      // Beyond the offset there are gaps between what was taken back: nothing is known of them.
-      if (expected === undefined && (!trustsUnknown || at >= source.offset)) return at
-      // Unknown: not in the journal any more, so archived long before the cut, and on the disk long before it.
-      at = to
-      step = expected === undefined ? step : Math.min(SHARED_STEP_BYTES, step * 2)
-      if (expected === undefined) {
-        const next = this.#parts.nextKnown(source, at)
-        at = Math.max(at, Math.min(next, end))
-        step = SHARED_STEP_BYTES
-      }
-    }
-    return end
   }
 
   /** Step 3. */
@@ -448,11 +382,12 @@ export class Sources {
       }
       this.#held.delete(file.path)
       const isOld = !setsBefore.has(set)
-      if (this.#isAfterPowerCut && file.stat.size > 0 && (await this.#goOnAfterUndone(file, set, reborn))) continue
+      if (this.#content.isAfterPowerCut && file.stat.size > 0 && (await this.#goOnAfterUndone(file, set, reborn)))
+        continue
       // Written to since we are here: rotated before the first look came to it.
       const isExcluded = file.isSibling && isOld && file.stat.mtimeMs < this.#startedMs
       const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
-      const begun = await this.#withFile(file, async handle => ({
+      const begun = await this.#content.withFile(file, async handle => ({
         head: await readAt(handle, 0, HEAD_BYTES),
         tail: await readAt(handle, Math.max(0, start - TAIL_BYTES), start),
       }))
@@ -477,7 +412,7 @@ export class Sources {
     let best: { source: Source; begun: Beginning } | undefined
     for (const source of this.#sources.values()) {
       if (source.isExcluded || source.offset === source.start || rotationSet(source.path) !== set) continue
-      const begun = await this.#beginning(file, source)
+      const begun = await this.#content.beginning(file, source)
       if (begun === undefined || begun.at <= Math.max(source.start, best?.begun.at ?? 0)) continue
       if (isProof(begun, file)) best = { source, begun }
     }
@@ -501,7 +436,7 @@ export class Sources {
     // The original may be as new to us as the copy.
     for (const live of found.values()) {
       if (live === file || rotationSet(live.path) !== set || !isActiveName(live.path)) continue
-      if (live.stat.size >= file.stat.size && (await this.#isBeginningOf(file, live))) return true
+      if (live.stat.size >= file.stat.size && (await this.#content.isBeginningOf(file, live))) return true
     }
     return false
   }
@@ -512,7 +447,9 @@ export class Sources {
     if (size < HEAD_BYTES) return false
     for (const source of this.#sources.values()) {
       if (source.isExcluded || source.offset < size || rotationSet(source.path) !== set) continue
-      const shared = await this.#withFile(file, handle => this.#sharedBytes(handle, size, source, false))
+      const shared = await this.#content.withFile(file, handle =>
+        this.#content.sharedBytes(handle, size, source, false),
+      )
       if (shared === size) return true
     }
     return false
@@ -526,18 +463,8 @@ export class Sources {
     await this.#parts.giveUp(this.#word(undefined, file.path, 0, why, 'alarm'))
     if (!isCopy) return
     this.#held.delete(file.path)
-    const head = (await this.#withFile(file, handle => readAt(handle, 0, HEAD_BYTES))) ?? Buffer.alloc(0)
+    const head = (await this.#content.withFile(file, handle => readAt(handle, 0, HEAD_BYTES))) ?? Buffer.alloc(0)
     reborn.add(this.#draw(file, 0, head, Buffer.alloc(0), true))
-  }
-
-  /** Told by its head and its last bytes. */
-  async #isBeginningOf(file: FoundFile, live: FoundFile): Promise<boolean> {
-    const { size } = file.stat
-    const ends = (handle: OpenFile) =>
-      Promise.all([readAt(handle, 0, Math.min(size, HEAD_BYTES)), readAt(handle, Math.max(0, size - TAIL_BYTES), size)])
-    const own = await this.#withFile(file, ends)
-    const other = await this.#withFile(live, ends)
-    return own !== undefined && other !== undefined && own.every((bytes, i) => bytes.equals(other[i]))
   }
 
   #draw(file: FoundFile, start: number, head: Buffer, tail: Buffer, isExcluded: boolean, parent?: string): Source {
@@ -614,37 +541,7 @@ export class Sources {
   }
 
   async #relate(file: FoundFile, source: Source): Promise<Relation> {
-    return (await this.#relationTo(file, source)) ?? 'other'
-  }
-
-  /** Undefined if the file cannot be read. */
-  #relationTo(file: FoundFile, source: Source): Promise<Relation | undefined> {
-    return this.#withFile(file, async handle => {
-      const found = await relation(handle, file.stat.size, source, this.#known(source))
-      return found === 'same' && !(await this.#hasCovered(handle, file.stat.size, source)) ? 'other' : found
-    })
-  }
-
-  /** After a power cut packets were taken back from beyond a gap: the file must have their bytes too. */
-  async #hasCovered(file: OpenFile, size: number, source: Source): Promise<boolean> {
-    if (!this.#isAfterPowerCut) return true
-    for (const [from, to] of source.coverage) {
-      if (from <= source.offset) continue
-      if (to > size) return false
-      for (let at = from; at < to; at += SHARED_STEP_BYTES) {
-        const end = Math.min(to, at + SHARED_STEP_BYTES)
-        const expected = await this.#known(source)(at, end)
-        if (expected !== undefined && !(await readAt(file, at, end)).equals(expected)) return false
-      }
-    }
-    return true
-  }
-
-  #trouble(path: string, error: unknown): void {
-    if (this.#told.has(path)) return
-    if (this.#told.size >= TOLD_MAX) this.#told.clear()
-    this.#told.add(path)
-    this.#parts.log.warn('file cannot be looked at', { path, error })
+    return (await this.#content.relationTo(file, source)) ?? 'other'
   }
 
   /**
@@ -667,63 +564,10 @@ export class Sources {
       }
     }
   }
-
-  /** Bytes [from, to) of a source; those before its start are its parent's. */
-  #known(source: Source): (from: number, to: number) => Promise<Buffer | undefined> {
-    return async (from, to) => {
-      const tailFrom = source.offset - source.tail.length
-      if (from >= tailFrom && to <= source.offset) return source.tail.subarray(from - tailFrom, to - tailFrom)
-      if (to <= source.head.length) return source.head.subarray(from, to)
-      if (from >= source.start) return this.#parts.journalBytes(source, from, to)
-      const parent = source.parent === undefined ? undefined : this.#sources.get(source.parent)
-      const before = parent && (await this.#known(parent)(from, Math.min(to, source.start)))
-      if (before === undefined || to <= source.start) return before
-      const own = await this.#parts.journalBytes(source, source.start, to)
-      return own && Buffer.concat([before, own])
-    }
-  }
-
-  /** Undefined if the file cannot be opened or read. Throws StaleLookError if its name leads to another file by now, or to none. */
-  async #withFile<T>({ path, stat }: FoundFile, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
-    let file: OpenFile
-    try {
-      file = await this.#parts.disk.open(path, 'read')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-        throw new StaleLookError(`${path} is gone`, { cause: error })
-      this.#trouble(path, error)
-      return undefined
-    }
-    try {
-      const { dev, ino } = await file.stat()
-      if (dev !== stat.dev || ino !== stat.ino) throw new StaleLookError(`${path} is another file by now`)
-      const result = await use(file)
-      this.#told.delete(path)
-      return result
-    } catch (error) {
-      if (error instanceof StaleLookError) throw error
-      this.#trouble(path, error)
-      return undefined
-    } finally {
-      await file.close()
-    }
-  }
 }
 
 function isUnread(source: Source): boolean {
   return source.offset === source.start && source.tail.length === 0
-}
-
-/**
- * Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else, or the last
- * line in common tells a time: headings have none.
- */
-function isProof(begun: Beginning, file: FoundFile): boolean {
-  if (begun.at >= HEAD_BYTES || begun.at === file.stat.size) return true
-  const lastLine = begun.tail.subarray(begun.tail.subarray(0, -1).lastIndexOf(0x0a) + 1)
-  const parser = new LineParser()
-  parser.parse(lastLine, 0, lastLine.length, 0)
-  return lastLine.length > 0 && !parser.timeIsGuessed
 }
 
 /** The file's name without its endings: `nginx` of `/var/log/nginx.access.log`. */

@@ -1,0 +1,187 @@
+// What is in a file, compared with what is known of sources: their head and tail, and the bytes of packets in the journal.
+import type { Disk, Log, OpenFile } from '../shared/world.ts'
+import type { FoundFile } from './find-files.ts'
+import { LineParser } from './parse/line-parser.ts'
+import { HEAD_BYTES, type Relation, readAt, relation, type Source, TAIL_BYTES } from './source.ts'
+
+/** A file was renamed or replaced while we looked: what was seen before does not fit together. The next look is soon. */
+export class StaleLookError extends Error {
+  override readonly name = 'StaleLookError'
+}
+
+/** Where a file stops having the lines of a source, and what is before that. */
+export interface Beginning {
+  /** Offset in both. */
+  at: number
+  head: Buffer
+  tail: Buffer
+}
+
+export interface ContentParts {
+  disk: Disk
+  log: Log
+  source(name: string): Source | undefined
+  /** Bytes [from, to) of a source out of the journal; undefined if they are not there (any more). */
+  journalBytes(source: Source, from: number, to: number): Promise<Buffer | undefined>
+  /** The least offset at or after `from` that the journal has; infinite if none. */
+  nextKnown(source: Source, from: number): number
+}
+
+/** Compared at a time. */
+const SHARED_STEP_BYTES = 64 * 1024
+const TOLD_MAX = 10_000
+
+export class Content {
+  readonly #parts: ContentParts
+  /** Paths that cannot be looked at or read: said once. */
+  readonly #told = new Set<string>()
+  /** The machine was off since: the file system may have lost the end of a file that we read. */
+  isAfterPowerCut: boolean
+
+  constructor(parts: ContentParts, isAfterPowerCut: boolean) {
+    this.#parts = parts
+    this.isAfterPowerCut = isAfterPowerCut
+  }
+
+  /** Undefined if the file cannot be read. */
+  relationTo(file: FoundFile, source: Source): Promise<Relation | undefined> {
+    return this.withFile(file, async handle => {
+      const found = await relation(handle, file.stat.size, source, this.#known(source))
+      return found === 'same' && !(await this.#hasCovered(handle, file.stat.size, source)) ? 'other' : found
+    })
+  }
+
+  /** Told by its head and its last bytes. */
+  async isBeginningOf(file: FoundFile, live: FoundFile): Promise<boolean> {
+    const { size } = file.stat
+    const ends = (handle: OpenFile) =>
+      Promise.all([readAt(handle, 0, Math.min(size, HEAD_BYTES)), readAt(handle, Math.max(0, size - TAIL_BYTES), size)])
+    const own = await this.withFile(file, ends)
+    const other = await this.withFile(live, ends)
+    return own !== undefined && other !== undefined && own.every((bytes, i) => bytes.equals(other[i]))
+  }
+
+  /** Where the file stops having the lines of the source, and what is before that. */
+  beginning(file: FoundFile, source: Source): Promise<Beginning | undefined> {
+    return this.withFile(file, async handle => {
+      const at = await this.#sharedLines(handle, file.stat.size, source)
+      const tail = await readAt(handle, Math.max(0, at - TAIL_BYTES), at)
+      return { at, tail, head: await readAt(handle, 0, Math.min(HEAD_BYTES, at)) }
+    })
+  }
+
+  /** Undefined if the file cannot be opened or read. Throws StaleLookError if its name leads to another file by now, or to none. */
+  async withFile<T>({ path, stat }: FoundFile, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
+    let file: OpenFile
+    try {
+      file = await this.#parts.disk.open(path, 'read')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        throw new StaleLookError(`${path} is gone`, { cause: error })
+      this.trouble(path, error)
+      return undefined
+    }
+    try {
+      const { dev, ino } = await file.stat()
+      if (dev !== stat.dev || ino !== stat.ino) throw new StaleLookError(`${path} is another file by now`)
+      const result = await use(file)
+      this.#told.delete(path)
+      return result
+    } catch (error) {
+      if (error instanceof StaleLookError) throw error
+      this.trouble(path, error)
+      return undefined
+    } finally {
+      await file.close()
+    }
+  }
+
+  trouble(path: string, error: unknown): void {
+    if (this.#told.has(path)) return
+    if (this.#told.size >= TOLD_MAX) this.#told.clear()
+    this.#told.add(path)
+    this.#parts.log.warn('file cannot be looked at', { path, error })
+  }
+
+  /** How far the file has the lines that are known of the source: whole ones, a line that ends otherwise is another line. */
+  async #sharedLines(file: OpenFile, size: number, source: Source): Promise<number> {
+    let shared = await this.sharedBytes(file, Math.min(size, Math.max(source.offset, source.coverage.end)), source)
+    while (shared > 0) {
+      const from = Math.max(0, shared - SHARED_STEP_BYTES)
+      const newline = (await readAt(file, from, shared)).lastIndexOf(0x0a)
+      if (newline >= 0) return from + newline + 1
+      shared = from
+    }
+    return 0
+  }
+
+  async sharedBytes(file: OpenFile, end: number, source: Source, trustsUnknown = true): Promise<number> {
+    const known = this.#known(source)
+    let step = SHARED_STEP_BYTES
+    for (let at = 0; at < end; ) {
+      const to = Math.min(end, at + step)
+      const expected = await known(at, to)
+      if (expected === undefined && step > 1) {
+        step = Math.ceil(step / 2)
+        continue
+      }
+      if (expected !== undefined) {
+        const actual = await readAt(file, at, to)
+        for (let i = 0; i < to - at; i++) if (actual[i] !== expected[i]) return at + i
+      }
+      // Beyond the offset there are gaps between what was taken back: nothing is known of them.
+      if (expected === undefined && (!trustsUnknown || at >= source.offset)) return at
+      // Unknown: not in the journal any more, so archived long before the cut, and on the disk long before it.
+      at = to
+      step = expected === undefined ? step : Math.min(SHARED_STEP_BYTES, step * 2)
+      if (expected === undefined) {
+        const next = this.#parts.nextKnown(source, at)
+        at = Math.max(at, Math.min(next, end))
+        step = SHARED_STEP_BYTES
+      }
+    }
+    return end
+  }
+
+  /** After a power cut packets were taken back from beyond a gap: the file must have their bytes too. */
+  async #hasCovered(file: OpenFile, size: number, source: Source): Promise<boolean> {
+    if (!this.isAfterPowerCut) return true
+    for (const [from, to] of source.coverage) {
+      if (from <= source.offset) continue
+      if (to > size) return false
+      for (let at = from; at < to; at += SHARED_STEP_BYTES) {
+        const end = Math.min(to, at + SHARED_STEP_BYTES)
+        const expected = await this.#known(source)(at, end)
+        if (expected !== undefined && !(await readAt(file, at, end)).equals(expected)) return false
+      }
+    }
+    return true
+  }
+
+  /** Bytes [from, to) of a source; those before its start are its parent's. */
+  #known(source: Source): (from: number, to: number) => Promise<Buffer | undefined> {
+    return async (from, to) => {
+      const tailFrom = source.offset - source.tail.length
+      if (from >= tailFrom && to <= source.offset) return source.tail.subarray(from - tailFrom, to - tailFrom)
+      if (to <= source.head.length) return source.head.subarray(from, to)
+      if (from >= source.start) return this.#parts.journalBytes(source, from, to)
+      const parent = source.parent === undefined ? undefined : this.#parts.source(source.parent)
+      const before = parent && (await this.#known(parent)(from, Math.min(to, source.start)))
+      if (before === undefined || to <= source.start) return before
+      const own = await this.#parts.journalBytes(source, source.start, to)
+      return own && Buffer.concat([before, own])
+    }
+  }
+}
+
+/**
+ * Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else, or the last
+ * line in common tells a time: headings have none.
+ */
+export function isProof(begun: Beginning, file: FoundFile): boolean {
+  if (begun.at >= HEAD_BYTES || begun.at === file.stat.size) return true
+  const lastLine = begun.tail.subarray(begun.tail.subarray(0, -1).lastIndexOf(0x0a) + 1)
+  const parser = new LineParser()
+  parser.parse(lastLine, 0, lastLine.length, 0)
+  return lastLine.length > 0 && !parser.timeIsGuessed
+}
