@@ -141,12 +141,17 @@ export class Sources {
     const lost: Source[] = []
     const byInode = new Map([...found.values()].map(file => [`${file.stat.dev}:${file.stat.ino}`, file]))
     for (const source of this.#sources.values()) {
-      // Its inode may have again what was there before it: nothing is lost if the file is seen as for the first time.
-      if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished) {
-        source.ino = 0
-        await this.#end(source, reborn)
-      }
       const at = byInode.get(`${source.dev}:${source.ino}`)
+      if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished && at !== undefined) {
+        // Its inode may have again what was there before it was truncated. Else it keeps its name: what was read of it may
+        // be known to bucks alone, and counts once only under that name.
+        if (await this.#goOnAfterUndone(at, rotationSet(at.path), reborn)) {
+          taken.add(at.path)
+          source.ino = 0
+          await this.#end(source, reborn)
+          continue
+        }
+      }
       const file = at !== undefined && !taken.has(at.path) ? at : undefined
       if (file !== undefined && !source.isLost && (await this.#isStillIn(source, file))) {
         taken.add(file.path)
