@@ -99,7 +99,8 @@ export async function openFolder(
     sequence,
     formerManifests,
   }
-  await journal.sync()
+  // The resume record says how far the packets reach: they must be as durable as it is.
+  await journal.syncAll()
   await sourceLog.replace(resumeOf(opened, living, opened.sets, opened.boot))
   await sourceLog.opening(epoch)
   return opened
