@@ -5,7 +5,7 @@
 //   <folder>/buckets/0/<ti>/<tailer id>     ti: start of the bucket, seconds
 //
 // A file is removed when its bucket is not the current one and every packet in it is archived.
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pack, unpack } from 'msgpackr'
 import { BucketFile, CorruptEntryError, readEntry, scanBucketFile } from '../shared/bucket-file.ts'
 import type { GivenUp, Manifest } from '../shared/manifest.ts'
@@ -58,6 +58,8 @@ export class Journal {
   readonly manifests: Manifest[] = []
   readonly notes: Note[] = []
   #current: BucketFile | undefined
+  /** The current file's entry in its folder is on the device. */
+  #isNamed = false
   #bytes = 0
 
   private constructor(disk: Disk, folder: string, log: Log) {
@@ -199,7 +201,12 @@ export class Journal {
   }
 
   async sync(): Promise<void> {
-    await this.#current?.sync()
+    const file = this.#current
+    if (file === undefined) return
+    await file.sync()
+    if (this.#isNamed) return
+    await this.#disk.syncFolder(dirname(file.path))
+    this.#isNamed = true
   }
 
   /** Also what a former process wrote and a crash left to the page cache. Of a file that is clean this costs next to nothing. */
@@ -214,6 +221,7 @@ export class Journal {
         } finally {
           await file.close()
         }
+        await this.#disk.syncFolder(dirname(path))
       }
     }
   }
@@ -266,17 +274,18 @@ export class Journal {
     await this.#closeCurrent()
     await this.#disk.makeFolder(folder)
     this.#current = await BucketFile.open(this.#disk, path)
+    this.#isNamed = false
     this.#pathsOf(bucket).add(path)
     return this.#current
   }
 
   async #closeCurrent(): Promise<void> {
     const file = this.#current
-    this.#current = undefined
     if (file === undefined) return
     // A file that is left is never written again in the usual case: syncing it now makes every resume record's lean on
     // it cheap, and it is one sync per bucket.
-    await file.sync()
+    await this.sync()
+    this.#current = undefined
     await file.close()
   }
 
