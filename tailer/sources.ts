@@ -140,7 +140,8 @@ export class Sources {
     const taken = new Set<string>()
     const lost: Source[] = []
     const byInode = new Map([...found.values()].map(file => [`${file.stat.dev}:${file.stat.ino}`, file]))
-    for (const source of this.#sources.values()) {
+    // Those known before the look: a fork drawn on the way has its file already.
+    for (const source of [...this.#sources.values()]) {
       const at = byInode.get(`${source.dev}:${source.ino}`)
       if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished && at !== undefined) {
         // Its inode may have again what was there before it was truncated. Else it keeps its name: what was read of it may
