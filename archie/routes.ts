@@ -5,7 +5,7 @@ import { eventJson, timeText } from '../shared/event-json.ts'
 import type { FoundEvent } from '../shared/events.ts'
 import { HttpProblem } from '../shared/face/problem.ts'
 import { STEP_BYTES } from '../shared/manifest.ts'
-import type { EventStore, SearchRequest, SourceTotals } from '../shared/stores.ts'
+import type { EventStore, SearchRequest } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { AnalysisCache, analyse, TOP_FIELDS, type TopField } from './analysis.ts'
 import { type Run, streamedAnswer, wholeAnswer } from './answer.ts'
@@ -13,6 +13,7 @@ import { contextOf, parseEventId } from './context.ts'
 import type { FreshSource } from './fresh-source.ts'
 import { once, searchRecent } from './search.ts'
 import { FILTER_SCHEMA, type FilterParameters, type Place, requestParts } from './search-parameters.ts'
+import { listSources, stepHashes } from './source-list.ts'
 
 /** A JSON answer is held in memory; NDJSON is not and has no bound. */
 const JSON_EVENTS_MAX = 10_000
@@ -254,19 +255,9 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     },
   )
 
-  app.get('/api/v1/sources', { schema: { summary: 'Sources held, with their sums' } }, async () => {
-    const [index, archive] = await Promise.all([parts.index.totals(), parts.archive.totals()])
-    const sources = new Map<string, { recent?: object; archive?: object } & Record<string, unknown>>()
-    const add = (place: Place, totals: SourceTotals) => {
-      const { source, host, path, app: sender, start, parent, ranges, events, lines, bytes } = totals
-      const entry = sources.get(source) ?? { source, host, path, app: sender, start, parent }
-      entry[place] = { ranges, events, lines, bytes }
-      sources.set(source, entry)
-    }
-    for (const totals of index) add('recent', totals)
-    for (const totals of archive) add('archive', totals)
-    return { sources: [...sources.values()] }
-  })
+  app.get('/api/v1/sources', { schema: { summary: 'Sources held, with their sums' } }, async () => ({
+    sources: await listSources(parts),
+  }))
 
   app.get<{ Params: { source: string } }>(
     '/api/v1/sources/:source/steps',
@@ -277,15 +268,7 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
       },
     },
     async request => {
-      const steps = new Map<number, string>()
-      for (const store of [parts.index, parts.archive]) {
-        for (const manifest of (await store.words()).manifests) {
-          for (const part of manifest.sources) {
-            if (part.source !== request.params.source) continue
-            for (const { step, sha256 } of part.steps) steps.set(step, Buffer.from(sha256).toString('hex'))
-          }
-        }
-      }
+      const steps = await stepHashes(parts, request.params.source)
       return {
         stepBytes: STEP_BYTES,
         steps: [...steps].map(([step, sha256]) => ({ step, sha256 })).sort((a, b) => a.step - b.step),

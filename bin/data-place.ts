@@ -6,6 +6,7 @@ import { FolderHolder } from '../archie/folder-holder.ts'
 import { FreshSource } from '../archie/fresh-source.ts'
 import { LedgerReader } from '../archie/ledger.ts'
 import { once, searchRecent } from '../archie/search.ts'
+import { listSources, stepHashes } from '../archie/source-list.ts'
 import { Decisions } from '../shared/decisions.ts'
 import type { FoundEvent } from '../shared/events.ts'
 import { BadTimeError, parseTime } from '../shared/face/time-text.ts'
@@ -15,12 +16,12 @@ import { parseQuery } from '../shared/query.ts'
 import { realDisk } from '../shared/real-disk.ts'
 import { realWorld } from '../shared/real-world.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
-import type { Damage, EventStore, SearchRequest } from '../shared/stores.ts'
+import type { Damage, SearchRequest } from '../shared/stores.ts'
 import { textLog } from '../shared/text-log.ts'
 import type { World } from '../shared/world.ts'
 import { checkDataVersion, isFolderInUse } from './data-folder.ts'
 import { failure, usageError } from './fail.ts'
-import type { Place, PlaceRequest, PlaceSource } from './place.ts'
+import type { Place, PlaceRequest } from './place.ts'
 
 export async function dataPlace(folder: string): Promise<Place> {
   const data = resolve(folder)
@@ -53,30 +54,14 @@ export async function dataPlace(folder: string): Promise<Place> {
       yield* searchRecent({ index, fresh: source }, asked, onDamage)
     },
     async sources() {
-      const sources = new Map<string, PlaceSource>()
-      const add = (where: 'recent' | 'archive', totals: Awaited<ReturnType<EventStore['totals']>>) => {
-        for (const { source, host, path, start, parent, ranges, events, lines, bytes } of totals) {
-          const entry = sources.get(source) ?? { source, host, path, start, parent }
-          entry[where] = { ranges: [...ranges], events, lines, bytes }
-          sources.set(source, entry)
-        }
-      }
-      add('recent', await index.totals())
-      add('archive', await archive.totals())
-      return [...sources.values()]
+      const sources = await listSources({ index, archive })
+      return sources.map(({ recent, archive, ...source }) => ({
+        ...source,
+        ...(recent && { recent: { ...recent, ranges: [...recent.ranges] } }),
+        ...(archive && { archive: { ...archive, ranges: [...archive.ranges] } }),
+      }))
     },
-    async stepHashes(source) {
-      const hashes = new Map<number, string>()
-      for (const store of [index, archive]) {
-        for (const manifest of (await store.words()).manifests) {
-          for (const part of manifest.sources) {
-            if (part.source !== source) continue
-            for (const { step, sha256 } of part.steps) hashes.set(step, Buffer.from(sha256).toString('hex'))
-          }
-        }
-      }
-      return hashes
-    },
+    stepHashes: source => stepHashes({ index, archive }, source),
     async ledger() {
       const named = await holders()
       const decisions = new Decisions(new FolderStore(world.disk, join(data, 'archive')))

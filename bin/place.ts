@@ -1,4 +1,5 @@
 // Where a command looks for lines: a running archie, or a data folder in which nothing runs. The same questions to both.
+import type { SourceEntry } from '../archie/source-list.ts'
 import type { FoundEvent } from '../shared/events.ts'
 
 import type { Ledger } from '../shared/ledger.ts'
@@ -32,6 +33,8 @@ export interface PlaceSource {
   parent?: string
   recent?: PlaceSums
   archive?: PlaceSums
+  /** What tailers said of it, which names also what no event shows (archie/source-list.ts). */
+  told?: SourceEntry['told']
 }
 
 export interface PlaceSums {

@@ -2,7 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { FolderStore } from '../../shared/folder-store.ts'
+import type { Manifest, ManifestSource } from '../../shared/manifest.ts'
 import { encodePacket, type Packet } from '../../shared/packet.ts'
+import { testManifest } from '../../shared/packets.test-support.ts'
 import { realDisk } from '../../shared/real-disk.ts'
 import { realWorld } from '../../shared/real-world.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
@@ -15,14 +17,14 @@ const world = realWorld({ log: textLog(process.stderr, 'error') })
 let sequence = 0
 
 /** One line per packet. */
-function packetsOf(source: string, start: number, text: string, parent?: string): Packet[] {
+function packetsOf(source: string, start: number, text: string, parent?: string, epochCount = 1): Packet[] {
   let from = start
   return text.match(/.*\n/g)!.map(line => {
     const bytes = Buffer.from(line)
     const run = { source, host: 'web1', path: PATH, app: 'app', from, to: from + bytes.length, start, events: 1 }
     from += bytes.length
     return encodePacket(
-      { tailer: 'ab'.repeat(16), epoch: '1-00000000000000aa', sequence: ++sequence, bucket: 1_700_000_000 },
+      { tailer: 'ab'.repeat(16), epoch: `${epochCount}-00000000000000aa`, sequence: ++sequence, bucket: 1_700_000_000 },
       {
         runs: [{ ...run, ...(parent !== undefined && { parent }) }],
         bytes,
@@ -37,6 +39,29 @@ function packetsOf(source: string, start: number, text: string, parent?: string)
       },
     )
   })
+}
+
+/** The tailer's word, in a bucket so many minutes later, that it read these bytes. */
+function told(minute: number, ...sources: [source: string, to: number][]): Manifest {
+  const parts = sources.map(
+    ([source, to]): ManifestSource => ({
+      source,
+      host: 'web1',
+      path: PATH,
+      start: 0,
+      from: 0,
+      to,
+      events: 0,
+      lines: 0,
+      steps: [],
+    }),
+  )
+  return testManifest(1_700_000_000 + 60 * minute, { sources: parts, signature: Buffer.alloc(64, minute) })
+}
+
+async function keepWords(data: string, manifests: Manifest[]): Promise<void> {
+  const archive = await SegmentStore.open(new FolderStore(realDisk, join(data, 'archive')), { world, writer: 'words' })
+  await archive.add([], { manifests, gone: [] })
 }
 
 async function dataFolder(t: Test, ...packets: Packet[][]): Promise<string> {
@@ -78,4 +103,61 @@ test('a fork whose parent is not held, or not all of it, is not whole: exit 3 an
     t.equal(code, 3)
     t.match(stderr, 'bytes 8–14 of')
   })
+})
+
+test('without --source the incarnation that was tailed last comes back; --list shows it first', async t => {
+  const old = packetsOf(THIRD, 0, 'the old file\n')
+  const young = packetsOf(FIRST, 0, 'the new file\n')
+  const restored = async (data: string) => {
+    const { code, stdout, stderr } = await run(['restore', '--file', PATH, '--data', data, '--out', '-'])
+    t.equal(code, 0, stderr)
+    return stdout.toString()
+  }
+  const data = await dataFolder(t, young, old)
+  await keepWords(data, [told(1, [THIRD, 13]), told(2, [FIRST, 13])])
+  t.equal(await restored(data), 'the new file\n')
+  const list = await run(['restore', '--file', PATH, '--data', data, '--list'])
+  const rows = list.stdout.toString().split('\n')
+  t.match(rows[1], FIRST)
+  t.match(rows[1], '2023-11-14T22:15:20Z', 'with the time')
+  t.match(rows[2], THIRD)
+
+  t.test('both in one bucket: the lines tell', async t => {
+    const data = await dataFolder(t, packetsOf(THIRD, 0, 'older\n'), packetsOf(FIRST, 0, 'newer\n'))
+    await keepWords(data, [told(1, [THIRD, 6], [FIRST, 6])])
+    t.equal(await restored(data), 'newer\n')
+  })
+})
+
+test('an empty file comes back empty', async t => {
+  const data = await dataFolder(t)
+  await keepWords(data, [told(1, [FIRST, 0])])
+  const out = join(data, 'copy')
+  const { code, stderr } = await run(['restore', '--file', PATH, '--data', data, '--out', out])
+  t.equal(code, 0, stderr)
+  t.equal(readFileSync(out).length, 0)
+  t.match((await run(['restore', '--file', PATH, '--data', data, '--list'])).stdout.toString(), FIRST)
+})
+
+test('an end that the tailer told of and that nobody holds is missing: exit 3', async t => {
+  const data = await dataFolder(t, packetsOf(FIRST, 0, 'one\n'))
+  await keepWords(data, [told(1, [FIRST, 20])])
+  const { code, stderr } = await run(['restore', '--file', PATH, '--data', data, '--out', join(data, 'copy')])
+  t.equal(code, 3)
+  t.match(stderr, 'bytes 4–20 of')
+})
+
+test('a range that two epochs hold differently comes back as the later one read it, and it is said', async t => {
+  const earlier = packetsOf(FIRST, 0, 'one\ntwo\nlost\n')
+  const later = packetsOf(FIRST, 8, 'kept\nnext\n', undefined, 2)
+  for (const packets of [
+    [earlier, later],
+    [later, earlier],
+  ]) {
+    const data = await dataFolder(t, ...packets)
+    const { code, stdout, stderr } = await run(['restore', '--file', PATH, '--data', data, '--out', '-'])
+    t.equal(code, 0, stderr)
+    t.equal(stdout.toString(), 'one\ntwo\nkept\nnext\n')
+    t.match(stderr, 'bytes 8–13 of')
+  }
 })

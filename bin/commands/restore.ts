@@ -1,21 +1,22 @@
 // A file that was tailed, given back byte for byte.
 //
-//   which incarnation ▸ of a fork: its parents' bytes first ▸ archive, and for what is not archived yet index and bucks, both by offset ▸ joined ▸ hashed step by step
-//   ▸ temporary file ▸ renamed
-// Overlapping copies are compared: different bytes at one offset are an error, never a choice made in silence.
+//   which incarnation ▸ of a fork: its parents' bytes first ▸ archive, and for what is not archived yet index and bucks,
+//   both by offset ▸ joined ▸ hashed step by step ▸ temporary file ▸ renamed
+// Overlapping copies are compared: where they differ the later epoch counts, and that is said (bin/overlay.ts).
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { pathMatcher } from '../../shared/event-filter.ts'
 import type { FoundEvent } from '../../shared/events.ts'
 import { STEP_BYTES } from '../../shared/manifest.ts'
-import { RangeSet } from '../../shared/ranges.ts'
+import { type Range, RangeSet } from '../../shared/ranges.ts'
 import { CommandError, EXIT, failure, reasonOf, usageError } from '../fail.ts'
+import { Overlay, UndecidedError } from '../overlay.ts'
 import { openPlace, type Place, type PlaceFlags, type PlaceSource } from '../place.ts'
 import { escapeControls, Output, OutputClosedError, size, table } from '../terminal.ts'
 
-/** Missing ranges named in one message. */
-const HOLES_SHOWN = 10
+/** Ranges named in one message. */
+const RANGES_SHOWN = 10
 /** Forks of forks: each is a power cut that shortened the file. */
 const FORKS_MAX = 1000
 /** Gathered before a write: lines are short. */
@@ -43,8 +44,8 @@ export async function restore(flags: Flags): Promise<number> {
   try {
     const sources = await place.sources()
     const candidates = choose(sources, flags, place.name)
-    if (flags.list) return await list(candidates)
-    if (!flags.all) return await restoreOne(place, lineage(youngest(candidates), sources), flags.out!, flags)
+    if (flags.list) return await list(place, candidates)
+    if (!flags.all) return await restoreOne(place, lineage(await newest(place, candidates), sources), flags.out!, flags)
     mkdirSync(flags.out!, { recursive: true })
     let exitCode: number = EXIT.fine
     for (const source of candidates) {
@@ -65,12 +66,12 @@ function isMeant({ source, host, path }: PlaceSource, flags: Flags): boolean {
   )
 }
 
-/** The incarnations meant, oldest first. */
+/** The incarnations meant, in any order. */
 function choose(sources: PlaceSource[], flags: Flags, where: string): PlaceSource[] {
   const found = sources.filter(source => isMeant(source, flags))
   if (found.length === 0) {
     const what = [flags.source, flags.file, flags.host && `host ${flags.host}`].filter(Boolean).join(', ')
-    throw failure(`${where} holds no byte of ${what}; \`bucktail ledger\` lists what was tailed`)
+    throw failure(`${where} knows nothing of ${what}; \`bucktail ledger\` lists what was tailed`)
   }
   const names = [...new Set(found.map(({ host, path }) => `${host}:${path}`))]
   if (names.length > 1 && !flags.list && !flags.all) {
@@ -87,25 +88,69 @@ function isNamed(path: string, file: string | undefined): boolean {
   return /[*?[]/.test(file) && pathMatcher(file)(path)
 }
 
-async function list(sources: PlaceSource[]): Promise<number> {
-  const rows = sources.map(({ source, host, path, archive, recent }) => [
-    source,
-    escapeControls(host),
-    escapeControls(path),
-    held({ archive, recent }).total,
-    Math.max(archive?.lines ?? 0, recent?.lines ?? 0),
-    archive?.bytes ?? 0,
-  ])
+/** The newest first. */
+async function list(place: Place, sources: PlaceSource[]): Promise<number> {
+  const dated = await Promise.all(sources.map(async source => ({ source, lastNs: await lastLineNs(place, source) })))
+  const rows = dated
+    .sort(compareDated)
+    .map(({ source: { source, host, path, archive, recent, told }, lastNs }) => [
+      source,
+      escapeControls(host),
+      escapeControls(path),
+      held({ archive, recent }).total,
+      Math.max(archive?.lines ?? 0, recent?.lines ?? 0),
+      archive?.bytes ?? 0,
+      lastNs < 0n ? '-' : secondText(Number(lastNs / 1_000_000n)),
+      told === undefined ? '-' : secondText(told.bucket * 1000),
+    ])
   const output = new Output()
-  await output.line(table(['source', 'host', 'file', 'bytes', 'lines', 'archived'], rows))
+  await output.line(
+    table(['source', 'host', 'file', 'bytes', 'lines', 'archived', 'time of last line', 'tailed until'], rows),
+  )
   await output.flush()
   return EXIT.fine
 }
 
-/** The last one that no other continues. */
-function youngest(candidates: PlaceSource[]): PlaceSource {
+function secondText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+/** The incarnation that was tailed last, of those that no other continues. */
+async function newest(place: Place, candidates: PlaceSource[]): Promise<PlaceSource> {
   const continued = new Set(candidates.map(({ parent }) => parent))
-  return candidates.findLast(({ source }) => !continued.has(source)) ?? candidates.at(-1)!
+  const ends = candidates.filter(({ source }) => !continued.has(source))
+  const among = (ends.length > 0 ? ends : candidates).sort(compareTold)
+  // A rotation within one bucket: only the lines tell which came later.
+  const level = among.filter(source => compareTold(source, among[0]) === 0)
+  if (level.length === 1) return level[0]
+  const dated = await Promise.all(level.map(async source => ({ source, lastNs: await lastLineNs(place, source) })))
+  return dated.sort(compareDated)[0].source
+}
+
+function compareTold({ told: a }: PlaceSource, { told: b }: PlaceSource): number {
+  return (b?.bucket ?? -1) - (a?.bucket ?? -1) || (b?.epochCount ?? -1) - (a?.epochCount ?? -1)
+}
+
+interface Dated {
+  source: PlaceSource
+  /** -1: it has no line. */
+  lastNs: bigint
+}
+
+function compareDated(a: Dated, b: Dated): number {
+  return compareTold(a.source, b.source) || (a.lastNs === b.lastNs ? 0 : a.lastNs < b.lastNs ? 1 : -1)
+}
+
+/** Nanoseconds since 1970. */
+async function lastLineNs(place: Place, { source }: PlaceSource): Promise<bigint> {
+  let last = -1n
+  for (const where of ['archive', 'recent'] as const) {
+    // Damage is told when the bytes are given back; for the order a line before it will do.
+    for await (const event of place.search({ in: where, source, order: 'newest', limit: 1 }, () => undefined)) {
+      if (event.timeNs > last) last = event.timeNs
+    }
+  }
+  return last
 }
 
 /** What makes up a file: for a fork, its parent's bytes up to where it begins, and so on. Oldest first, itself last. */
@@ -133,14 +178,15 @@ async function restoreOne(place: Place, parts: Part[], out: string, flags: Flags
   const sink = out === '-' ? new StandardSink() : new FileSink(out)
   try {
     const result = await writeParts(place, parts, sink, flags)
-    const { holes, bytes } = result
+    const { holes, bytes, conflicts } = result
+    const named = `of ${escapeControls(`${source.host}:${source.path}`)} (${source.source})`
+    if (conflicts.length > 0) {
+      process.stderr.write(
+        `bucktail: bytes ${rangesText(conflicts)} ${named} are held twice and differ: they changed while the tailer was down; what it read last was taken\n`,
+      )
+    }
     if (holes.length > 0 && !isPart) {
-      const named = holes
-        .slice(0, HOLES_SHOWN)
-        .map(([from, to]) => `${from}–${to}`)
-        .join(', ')
-      const more = holes.length > HOLES_SHOWN ? ` and ${holes.length - HOLES_SHOWN} more` : ''
-      const sentence = `bytes ${named}${more} of ${source.host}:${source.path} (${source.source}) are missing`
+      const sentence = `bytes ${rangesText(holes)} ${named} are missing`
       if (!flags.holes)
         throw new CommandError(EXIT.holes, `${sentence}; nothing was written, --holes writes what there is`)
       process.stderr.write(`bucktail: ${sentence}\n`)
@@ -160,10 +206,18 @@ async function restoreOne(place: Place, parts: Part[], out: string, flags: Flags
   }
 }
 
+function rangesText(ranges: Range[]): string {
+  const more = ranges.length - RANGES_SHOWN
+  const shown = ranges.slice(0, RANGES_SHOWN).map(([from, to]) => `${from}–${to}`)
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
+}
+
 interface Written {
   bytes: number
   sha256: string
-  holes: [number, number][]
+  holes: Range[]
+  /** Where two epochs held different bytes. */
+  conflicts: Range[]
   /** Steps whose hash the tailer had told and that agree. */
   checked: number
 }
@@ -171,11 +225,12 @@ interface Written {
 async function writeParts(place: Place, parts: Part[], sink: Sink, flags: Flags): Promise<Written> {
   const whole = createHash('sha256')
   const written = new RangeSet()
+  const conflicts = new RangeSet()
   let bytes = 0
   let checked = 0
   for (const part of parts) {
-    const steps = new StepCheck(await place.stepHashes(part.source.source), part.source)
-    for await (const { from, text } of textOf(place, part, written.end, flags)) {
+    const steps = new StepCheck(await place.stepHashes(part.source.source), part.source, conflicts)
+    for await (const { from, text } of textOf(place, part, written.end, conflicts, flags)) {
       await sink.write(text)
       whole.update(text)
       steps.update(from, text)
@@ -188,8 +243,8 @@ async function writeParts(place: Place, parts: Part[], sink: Sink, flags: Flags)
   const { source: last } = parts.at(-1)!
   // A parent that is not held any more: its bytes are missing, too.
   const start = first.parent === undefined ? first.start : 0
-  const until = Math.max(written.end, held(last).end)
-  return { bytes, sha256: whole.digest('hex'), holes: written.gaps(start, until), checked }
+  const until = Math.max(written.end, held(last).end, last.told?.to ?? 0)
+  return { bytes, sha256: whole.digest('hex'), holes: written.gaps(start, until), conflicts: [...conflicts], checked }
 }
 
 /** The bytes from `end` on, each once, in order. */
@@ -197,21 +252,30 @@ async function* textOf(
   place: Place,
   { source, until }: Part,
   end: number,
+  conflicts: RangeSet,
   flags: Flags,
 ): AsyncGenerator<{ from: number; text: Buffer }> {
-  /** The last bytes read, to compare what overlaps them. */
-  let last: { from: number; bytes: Buffer } | undefined
-  let at = end
+  const overlay = new Overlay((from, to) => conflicts.add(from, to))
   for await (const event of bothPlaces(place, source, flags)) {
-    if (event.from >= until) return
-    if (event.from < at) compareOverlap(event, last, source)
-    const from = Math.max(event.from, at)
+    if (event.from >= until) break
+    const from = Math.max(event.from, end)
     const to = Math.min(event.to, until)
     if (to <= from) continue
-    yield { from, text: event.bytes.subarray(from - event.from, to - event.from) }
-    at = to
-    last = { from: event.from, bytes: event.bytes }
+    for (const { from, bytes } of overlay.take(event.from)) yield { from, text: bytes }
+    try {
+      overlay.add({ ...event, from, bytes: event.bytes.subarray(from - event.from, to - event.from) })
+    } catch (error) {
+      throw error instanceof UndecidedError ? undecided(error, source) : error
+    }
   }
+  for (const { from, bytes } of overlay.take(Number.POSITIVE_INFINITY)) yield { from, text: bytes }
+}
+
+function undecided({ from, to }: UndecidedError, { host, path, source }: PlaceSource): Error {
+  return failure(
+    `two different contents are held for bytes ${from}–${to} of ${host}:${path} (${source}); ` +
+      '`bucktail search --json --file PATH` shows both with the tailer they came from',
+  )
 }
 
 /** Archive and recent, merged by offset: the archive lacks the youngest, the index the oldest. */
@@ -242,33 +306,20 @@ async function* bothPlaces(place: Place, source: PlaceSource, flags: Flags): Asy
   }
 }
 
-function compareOverlap(
-  event: FoundEvent,
-  last: { from: number; bytes: Buffer } | undefined,
-  source: PlaceSource,
-): void {
-  // Copies come next to each other in the order of offsets; what is further back was compared with its own neighbour.
-  if (last === undefined || event.from < last.from) return
-  const length = Math.min(last.from + last.bytes.length, event.to) - event.from
-  const before = last.bytes.subarray(event.from - last.from, event.from - last.from + length)
-  if (before.equals(event.bytes.subarray(0, length))) return
-  throw failure(
-    `two different contents are held for bytes ${event.from}–${event.from + length} of ${source.host}:${source.path} (${source.source}); ` +
-      '`bucktail search --json --file PATH` shows both with the tailer they came from',
-  )
-}
-
 /** Hashes whole steps of the source as they pass, and compares those that the tailer told. */
 class StepCheck {
   readonly #known: Map<number, string>
   readonly #source: PlaceSource
+  /** Hashes of these bytes may be those of the epoch that did not count. */
+  readonly #conflicts: RangeSet
   #hash: Hash | undefined
   #at = 0
   checked = 0
 
-  constructor(known: Map<number, string>, source: PlaceSource) {
+  constructor(known: Map<number, string>, source: PlaceSource, conflicts: RangeSet) {
     this.#known = known
     this.#source = source
+    this.#conflicts = conflicts
   }
 
   update(from: number, bytes: Buffer): void {
@@ -292,6 +343,7 @@ class StepCheck {
     const known = this.#known.get(step)
     if (known === undefined) return
     if (hash.digest('hex') !== known) {
+      if (this.#conflicts.overlaps(step * STEP_BYTES, (step + 1) * STEP_BYTES)) return
       const { host, path, source } = this.#source
       throw failure(
         `bytes ${step * STEP_BYTES}–${(step + 1) * STEP_BYTES} of ${host}:${path} (${source}) do not have the hash that the tailer signed; \`bucktail fsck\` finds what is damaged`,
