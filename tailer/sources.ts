@@ -19,6 +19,8 @@ import type { StoredSource } from './source-log.ts'
 export interface SourcesConfig {
   host: string
   rules: FileRule[]
+  /** Where this program itself writes: globs find nothing there. */
+  ownFolders?: string[]
   /** A copy that equals a known file is held back for so long, then read as a file of its own, and alarmed. */
   holdBackMs: number
   /** A rotated file that was read to its end and is quiet for so long is closed. */
@@ -67,6 +69,8 @@ export class Sources {
   /** Wall clock: compared with the times of files. */
   readonly #startedMs: number
   readonly #alarmedSets = new Set<string>()
+  /** Own folders that a glob came upon: said once. */
+  readonly #passedOver = new Set<string>()
   /** Inodes of the last look. */
   #present = new Set<string>()
   readonly #held = new Map<string, Held>()
@@ -132,9 +136,19 @@ export class Sources {
     }
   }
 
+  #passOver(folder: string): void {
+    if (this.#passedOver.has(folder)) return
+    this.#passedOver.add(folder)
+    this.#parts.log.info('a glob names our own data folder: nothing in it is tailed', { folder })
+  }
+
   async #look(reborn: Set<Source>, isLast: boolean): Promise<void> {
-    const found = await findFiles(this.#parts.disk, this.#config.rules, (path, error) =>
-      this.#content.trouble(path, error),
+    const found = await findFiles(
+      this.#parts.disk,
+      this.#config.rules,
+      this.#config.ownFolders ?? [],
+      (path, error) => this.#content.trouble(path, error),
+      folder => this.#passOver(folder),
     )
     this.#present = new Set([...found.values()].map(({ stat }) => `${stat.dev}:${stat.ino}`))
     const taken = new Set<string>()
@@ -371,8 +385,9 @@ export class Sources {
     for (const path of this.#held.keys()) if (!found.has(path)) this.#held.delete(path)
     const rest = [...found.values()]
       .filter(file => !taken.has(file.path) && !isCompressed(file.path))
-      // A rotated name without content says nothing yet; an empty file under its active name is a source all the same.
-      .filter(file => file.stat.size > 0 || isActiveName(file.path))
+      // A rotated name without content says nothing yet. An empty file under its active name is a source all the same,
+      // and so is any that was named itself, when nothing more is waited for.
+      .filter(file => file.stat.size > 0 || isActiveName(file.path) || (isLast && !file.isSibling))
       .sort((a, b) => a.stat.mtimeMs - b.stat.mtimeMs)
     for (const file of rest) {
       const set = rotationSet(file.path)
