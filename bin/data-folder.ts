@@ -5,6 +5,7 @@
 // The lock itself is held by the kernel, a listening socket named after the folder's device and inode: it is gone with
 // the process, however that ended, and two processes cannot both get it. (Elsewhere than on Linux it is a socket file.)
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -15,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failure, reasonOf } from './fail.ts'
 
@@ -187,4 +188,10 @@ function answers(path: string): Promise<boolean> {
     })
     socket.once('error', () => resolve(false))
   })
+}
+
+/** The data folder under each of its names: globs must find nothing in it. */
+export function ownFolders(data: string): string[] {
+  const folder = resolve(data)
+  return existsSync(folder) ? [...new Set([folder, realpathSync(folder)])] : [folder]
 }

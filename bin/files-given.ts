@@ -1,7 +1,8 @@
 // The files and globs of a command line: which can be read, and one sentence for each that cannot.
 import { accessSync, constants, globSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import picomatch from 'picomatch'
+import { isBelow } from '../tailer/find-files.ts'
 import { reasonOf } from './fail.ts'
 
 export interface FilesGiven {
@@ -10,18 +11,24 @@ export interface FilesGiven {
   /** Files that they name now. */
   files: string[]
   problems: { pattern: string; sentence: string }[]
+  /** A glob names a data folder of ours, too. */
+  isOwnLeftOut: boolean
 }
 
 /** A glob that matches so many was not meant; the tailer would open them all. */
 const FILES_MAX = 100_000
 
-export function filesGiven(given: string[]): FilesGiven {
-  const result: FilesGiven = { patterns: [], files: [], problems: [] }
+/** @param own  folders of ours: globs find nothing in them (as the tailer, tailer/find-files.ts) */
+export function filesGiven(given: string[], own: string[]): FilesGiven {
+  const result: FilesGiven = { patterns: [], files: [], problems: [], isOwnLeftOut: false }
+  const isOwn = (path: string) => own.some(folder => isBelow(path, folder))
   for (const text of given) {
     const pattern = resolve(text)
     // A file whose name has glob characters (`app[1].log`) is meant as it is.
     const isGlob = picomatch.scan(pattern).glob !== '' && statSync(pattern, { throwIfNoEntry: false }) === undefined
-    const files = isGlob ? globSync(pattern).filter(isFile) : [pattern]
+    const matched = isGlob ? globSync(pattern) : [pattern]
+    const files = isGlob ? matched.filter(path => !isOwn(path) && isFile(path)) : matched
+    if (isGlob && own.some(folder => matchesBelow(pattern, folder))) result.isOwnLeftOut = true
     const sentence = isGlob ? globProblem(text, files) : fileProblem(text, pattern)
     if (sentence !== undefined) result.problems.push({ pattern: text, sentence })
     else {
@@ -31,6 +38,12 @@ export function filesGiven(given: string[]): FilesGiven {
   }
   result.files = [...new Set(result.files)].sort()
   return result
+}
+
+/** Whether the glob could name something in the folder. */
+function matchesBelow(pattern: string, folder: string): boolean {
+  const matches = picomatch(pattern)
+  return matches(join(folder, 'log', 'x.log')) || isBelow(picomatch.scan(pattern).base, folder)
 }
 
 function globProblem(text: string, files: string[]): string | undefined {

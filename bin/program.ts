@@ -77,7 +77,11 @@ bucktail up --data ./d --port 8080 --host web1 app.log`,
   )
     .option('--once', 'read the files to their ends, wait until all is indexed and archived, then stop')
     .option('--samples', 'make logs to look at (access, syslog, JSON, stack traces) and tail those')
-    .option('--port <port>', 'port of the live page; bucks and tailer take the ports after it', portNumber)
+    .option(
+      '--port <port>',
+      'port of the live page (default: 7780); the fleet takes ports from 80 below to 10 above it',
+      portNumber,
+    )
     .option('--data <dir>', 'where everything is kept (default: ./bucktail-data, or BUCKTAIL_DATA)')
     .option('--bucket-time <time>', 'how long lines are collected before they are indexed (default: 10s)')
     .option('--host <name>', 'name of this machine on its lines (default: the host name)')
@@ -241,7 +245,7 @@ bucktail status --json --archie http://archie:7780`,
 
 function portNumber(text: string): number {
   const port = wholeNumber(text)
-  // The ports after it are used too.
+  // Ports after it are used too.
   if (port < 1 || port > 65_000) throw new InvalidArgumentError('a port is between 1 and 65000')
   return port
 }

@@ -28,14 +28,23 @@ export interface FoundFile {
 /** Folders below a `**` that are looked at, at most: a mistaken `/**` must not walk a whole machine for ever. */
 const FOLDERS_MAX = 20_000
 
+/** Folders of our own: what we write ourselves, a glob must not find, or we would tail our own logs in a loop. */
+export function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
+}
+
 /**
  * Regular files by path, each once; the first rule that names it counts.
+ * @param ownFolders globs find nothing in them; an exact path does
  * @param onTrouble  a path that cannot be looked at (no permission, a loop of links): passed over
+ * @param onOwn      a glob came upon a folder of ours, and left it
  */
 export async function findFiles(
   disk: Disk,
   rules: FileRule[],
+  ownFolders: string[],
   onTrouble: (path: string, error: unknown) => void,
+  onOwn: (folder: string) => void,
 ): Promise<Map<string, FoundFile>> {
   const found = new Map<string, FoundFile>()
   /** A file renamed between two stats, or with two names, is one file. */
@@ -87,6 +96,11 @@ export async function findFiles(
     for (let i = 0; i < folders.length && folders.length <= FOLDERS_MAX; i++) {
       for (const name of await list(folders[i])) {
         const path = join(folders[i], name)
+        const own = ownFolders.find(folder => isBelow(path, folder))
+        if (own !== undefined) {
+          onOwn(own)
+          continue
+        }
         if (matches(path)) await take(path, rule, false)
         if (isDeep && (await statOf(path))?.kind === 'folder') folders.push(path)
       }

@@ -31,6 +31,8 @@ export interface TailerConfig {
   folder: string
   host: string
   files: FileRule[]
+  /** Where this program itself writes: globs find nothing there. */
+  ownFolders?: string[]
   /** Channel addresses, host:port. */
   bucks: string[]
   bucketSeconds: number

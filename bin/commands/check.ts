@@ -9,7 +9,7 @@ import type { Role } from '../../shared/link.ts'
 import { checkPass } from '../../shared/pass.ts'
 import { realRandom, realWorld } from '../../shared/real-world.ts'
 import { channelConfig } from '../channel.ts'
-import { checkDataVersion } from '../data-folder.ts'
+import { checkDataVersion, ownFolders } from '../data-folder.ts'
 import { EXIT, type ExitCode } from '../fail.ts'
 import { filesGiven } from '../files-given.ts'
 import { readCredentials } from '../keyring.ts'
@@ -72,9 +72,10 @@ function nearest(folder: string): string {
   return existsSync(folder) ? folder : nearest(dirname(folder))
 }
 
-function files({ tailer }: Settings): string {
+function files({ tailer, data }: Settings): string {
   if (tailer.files.length === 0) return '? none (a tailer needs tailer.files)'
-  const given = filesGiven(tailer.files.map(rule => (typeof rule === 'string' ? rule : rule.path)))
+  const paths = tailer.files.map(rule => (typeof rule === 'string' ? rule : rule.path))
+  const given = filesGiven(paths, ownFolders(data))
   const problems = given.problems.map(({ sentence }) => sentence)
   const found = counted(given.files.length, 'file')
   // A glob may match nothing yet.

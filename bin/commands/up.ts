@@ -4,9 +4,12 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, relative, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Loaded } from '../../config/load.ts'
+import type { Ledger } from '../../shared/ledger.ts'
+import { askArchie } from '../archie-place.ts'
 import type { OnceProgress } from '../child-messages.ts'
-import { type FolderLock, lockAfterFormerRun, lockFolder, openDataFolder } from '../data-folder.ts'
+import { type FolderLock, lockAfterFormerRun, lockFolder, openDataFolder, ownFolders } from '../data-folder.ts'
 import { EXIT, failure, reasonOf, usageError } from '../fail.ts'
 import { type FilesGiven, filesGiven } from '../files-given.ts'
 import { ARCHIE_PORT, checkPortsFree, type FleetPlan, planFleet } from '../fleet-here.ts'
@@ -22,6 +25,8 @@ const PASS_LIFE_MS = 10 * 365 * 86_400_000
 /** Beside archie's: its fleet takes 80 ports below and 10 above. */
 const PORT_LEAST = 1104
 const SAMPLE_LINES_PER_SECOND = 200
+/** The ledger at the end of `up`. */
+const LAST_SUMS_MS_MAX = 3_000
 const SAMPLE_SEED = 20_260_301
 /** Files named in the summary; the rest is a number. */
 const FILES_SHOWN = 8
@@ -51,7 +56,7 @@ export async function up(given: string[], flags: Flags): Promise<number> {
   })
   for (const { where, message } of loaded.warnings) process.stderr.write(`bucktail: ${where}: ${message}\n`)
   const data = resolve(loaded.settings.data)
-  const files = chosenFiles(given, flags, loaded)
+  const files = chosenFiles(given, flags, loaded, data)
 
   keepFilesPrivate()
   openDataFolder(data)
@@ -114,7 +119,10 @@ export async function up(given: string[], flags: Flags): Promise<number> {
       await summary(data, plan, files, loaded.settings.tailer.host ?? hostname())
       await stopRequest.or(new Promise(() => undefined))
       samples?.stop()
+      await stopTailer(children)
+      const sums = await sumsWithin(plan.archieUrl, LAST_SUMS_MS_MAX)
       await stopAll(children)
+      if (sums !== undefined) note(sums)
       note(`stopped; the same command goes on where this one ended (${here(data)})`)
       return EXIT.fine
     }
@@ -134,8 +142,9 @@ export async function up(given: string[], flags: Flags): Promise<number> {
   }
 }
 
-function chosenFiles(given: string[], flags: Flags, loaded: Loaded): FilesGiven {
-  const files = filesGiven(given)
+function chosenFiles(given: string[], flags: Flags, loaded: Loaded, data: string): FilesGiven {
+  const files = filesGiven(given, ownFolders(data))
+  if (files.isOwnLeftOut) note(`${here(data)} is bucktail's own data folder: nothing in it is tailed`)
   if (given.length === 0 && !flags.samples && loaded.settings.tailer.files.length === 0) {
     throw usageError(
       "which files? For example `bucktail up '/var/log/**/*.log'`, or `bucktail up --samples` to see it work on logs that it makes itself",
@@ -247,10 +256,24 @@ function stopOnSignals(children: Child[]): StopRequest {
   }
 }
 
-/** Tailer first: its last packets need the bucks. */
+/** First: its last packets need the bucks. */
+async function stopTailer(children: Child[]): Promise<void> {
+  await children.find(child => child.name === 'tailer')?.stop()
+}
+
+/** Undefined if archie does not say in time: nobody waits longer for a farewell. */
+async function sumsWithin(archieUrl: string, ms: number): Promise<string | undefined> {
+  const asked = askArchie<Ledger>(archieUrl, '/api/v1/ledger').then(
+    ({ totals }) =>
+      `read ${size(totals.read)}, ${size(totals.heldTwice)} of it held by two bucks or archived, ${size(totals.indexed)} indexed, ${size(totals.archived)} archived`,
+    () => undefined,
+  )
+  return await Promise.race([asked, sleep(ms, undefined, { ref: false })])
+}
+
 async function stopAll(children: Child[]): Promise<void> {
+  await stopTailer(children)
   const tailer = children.find(child => child.name === 'tailer')
-  await tailer?.stop()
   await Promise.all(children.filter(child => child !== tailer).map(child => child.stop()))
 }
 

@@ -5,7 +5,7 @@ import { createDialer } from '../../shared/channel/dial.ts'
 import { startTailerFace } from '../../tailer/face.ts'
 import { TAILER_DEFAULTS, Tailer, type TailerStatus } from '../../tailer/tailer.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
-import { lockAfterFormerRun, openDataFolder } from '../data-folder.ts'
+import { lockAfterFormerRun, openDataFolder, ownFolders } from '../data-folder.ts'
 import { CommandError, EXIT } from '../fail.ts'
 import { readMachine } from '../machine.ts'
 import { foldersOf } from '../settings.ts'
@@ -29,6 +29,7 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
         const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
         return { from: own.from, ...more, path: resolve(path) }
       }),
+      ownFolders: ownFolders(settings.data),
       bucks: settings.bucks,
       bucketSeconds: settings.bucket_time / 1000,
       packetBytes: own.packet_bytes,
