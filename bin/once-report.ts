@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger } from '../shared/ledger.ts'
 import { askArchie } from './archie-place.ts'
 import type { PlaceSource } from './place.ts'
-import { bold, counted, dim, escapeControls, size, table } from './terminal.ts'
+import { bold, COMMAND, counted, dim, escapeControls, size, table } from './terminal.ts'
 
 const POLL_MS = 100
 /** Nothing to carry at so many looks in a row: the porter hears of what grew within one of them. */
@@ -116,9 +116,9 @@ export function reportOnce({ files, missing, holes }: OnceReport, data: string):
     ),
     total('newLines') === 0 ? dim('nothing of it was new') : '',
     `  data      ${data} ${dim('(index/ and archive/)')}`,
-    `  search    bucktail search error --data ${data}`,
-    `  restore   bucktail restore --file ${escapeControls(example)} --data ${data} --out copy`,
-    `  prove     bucktail ledger --data ${data}`,
+    `  search    ${COMMAND} search error --data ${data}`,
+    `  restore   ${COMMAND} restore --file ${escapeControls(example)} --data ${data} --out copy`,
+    `  prove     ${COMMAND} ledger --data ${data}`,
     '',
   ]
     .filter((line, i) => line !== '' || i === 1 || i > 3)

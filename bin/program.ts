@@ -196,7 +196,7 @@ bucktail restore --file app.log --data ./bucktail-data --out - | sha256sum`,
   add(
     'cat <segments...>',
     'Prints the lines of segment files of an archive; needs no settings and no process.',
-    'bucktail cat bucktail-data/archive/segments/*.seg | less',
+    'bucktail cat bucktail-data/archive/segments/*/*.seg | less',
   ).action(calls(async () => (await import('./commands/cat.ts')).cat))
 
   add(

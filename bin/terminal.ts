@@ -5,6 +5,11 @@ import { styleText } from 'node:util'
 /** Bytes gathered before a write: one system call per line would cost more than finding it. */
 const CHUNK_BYTES = 64 * 1024
 
+/** What to type for the next command: in a clone of the repository there is no `bucktail` on the path. */
+export const COMMAND = /^(start|bucktail)$/.test(process.env.npm_lifecycle_event ?? '')
+  ? 'npm run -s bucktail --'
+  : 'bucktail'
+
 /** The reader of our output has closed it: stop quietly. */
 export class OutputClosedError extends Error {
   override readonly name = 'OutputClosedError'

@@ -255,5 +255,7 @@ function showTops(top: Tops): void {
 function showError(error: unknown): void {
   if (!(error instanceof ApiError)) throw error
   const { detail, hint, position } = error.problem
+  // Sums of an earlier query beside the error would look like those of this one.
+  byId('top').replaceChildren()
   showProblem({ text: detail, hint, query: value('q'), position })
 }

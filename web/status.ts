@@ -160,12 +160,12 @@ function showLedger({
 }: Ledger): void {
   const waiting = rows.filter(({ state }) => state === 'waiting').length
   const verdict = byId('ledger-verdict')
-  verdict.className = `verdict ${openHoles > 0 ? 'error' : waiting > 0 || unreachable.length > 0 ? 'warn' : 'good'}`
+  verdict.className = `verdict ${openHoles > 0 ? 'error' : unreachable.length > 0 ? 'warn' : 'good'}`
   verdict.textContent =
     openHoles > 0
       ? `${count(openHoles)} open ${openHoles === 1 ? 'hole' : 'holes'}: lines are missing, named below`
       : waiting > 0
-        ? `No holes. ${count(waiting)} ${waiting === 1 ? 'file is' : 'files are'} on the way${behindBytes > 0 ? `, ${bytesText(behindBytes)} behind` : ''}`
+        ? `No line missing; ${count(waiting)} ${waiting === 1 ? 'file has' : 'files have'} lines on their way to the index${behindBytes > 0 ? `, ${bytesText(behindBytes)} behind` : ''}`
         : 'All that was read is accounted for: no line missing'
   const words = [
     ...alarms.map(text => el('p', { class: 'damage', text })),

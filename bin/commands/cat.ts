@@ -17,7 +17,7 @@ export async function cat(paths: string[]): Promise<number> {
   for (const path of paths) {
     const file = await openSegmentFile(realDisk, path).catch((error: unknown) => {
       throw failure(
-        `cannot read ${path}: ${reasonOf(error)}; name segment files, such as archive/segments/*.seg`,
+        `cannot read ${path}: ${reasonOf(error)}; name segment files, such as archive/segments/*/*.seg`,
         error,
       )
     })

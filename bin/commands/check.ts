@@ -87,7 +87,7 @@ function keys(settings: Settings, role: Role): string {
   const { name } = settings.channel
   const folder = foldersOf(settings).keys
   if (!existsSync(`${folder}/${name ?? role}.pass`))
-    return `? no ${name ?? role}.pass in ${folder}; needed only where a ${role} runs`
+    return `? no ${name ?? role}.pass in ${folder}; needed only where that role runs`
   const credentials = readCredentials(folder, name ?? role, role)
   if (name !== undefined && credentials.pass.role !== role) return `? ${name}.pass is for a ${credentials.pass.role}`
   checkPass(credentials.pass, {

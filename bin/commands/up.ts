@@ -19,7 +19,7 @@ import { keepFilesPrivate } from '../private-files.ts'
 import { startSamples } from '../samples.ts'
 import { settingsOf } from '../settings.ts'
 import { Child } from '../supervise.ts'
-import { bold, counted, dim, Output, size } from '../terminal.ts'
+import { bold, COMMAND, counted, dim, Output, size } from '../terminal.ts'
 
 const PASS_LIFE_MS = 10 * 365 * 86_400_000
 /** Beside archie's: its fleet takes 80 ports below and 10 above. */
@@ -190,8 +190,8 @@ ${bold('bucktail is up')} ${dim('(Ctrl-C stops it; nothing is lost)')}
   tailing     ${shown.join('\n              ')}${more > 0 ? `\n              and ${counted(more, 'more file')}` : ''}
               as host ${host}
   data        ${here(data)} ${dim('(index/ recent lines, archive/ for ever, log/ what the processes say)')}
-  search      bucktail search error --archie ${plan.archieUrl}
-  prove       bucktail ledger --archie ${plan.archieUrl}
+  search      ${COMMAND} search error --archie ${plan.archieUrl}
+  prove       ${COMMAND} ledger --archie ${plan.archieUrl}
 
 `)
   await output.flush()
