@@ -68,6 +68,8 @@ export class Sources {
   isAllKnown = false
   /** Wall clock: compared with the times of files. */
   readonly #startedMs: number
+  /** Per rotation set, a file that is new to us after a power cut, with its size then. */
+  readonly #firstRead = new Map<string, { source: Source; size: number }>()
   readonly #alarmedSets = new Set<string>()
   /** Own folders that a glob came upon: said once. */
   readonly #passedOver = new Set<string>()
@@ -118,15 +120,15 @@ export class Sources {
   }
 
   /**
-   * One look; false if it was abandoned, because files changed meanwhile.
+   * One look; false if it was abandoned because files changed meanwhile, or if files wait for others to be read.
    * @param isLast  nothing is held back any more (a run that reads once and ends)
    */
   async look(isLast = false): Promise<boolean> {
     const reborn = new Set<Source>()
     try {
-      await this.#look(reborn, isLast)
-      this.#content.isAfterPowerCut = false
-      return true
+      const isWhole = await this.#look(reborn, isLast)
+      if (isWhole) this.#content.isAfterPowerCut = false
+      return isWhole
     } catch (error) {
       if (!(error instanceof StaleLookError)) throw error
       this.#parts.log.debug('files changed during the look', { error })
@@ -142,7 +144,7 @@ export class Sources {
     this.#parts.log.info('a glob names our own data folder: nothing in it is tailed', { folder })
   }
 
-  async #look(reborn: Set<Source>, isLast: boolean): Promise<void> {
+  async #look(reborn: Set<Source>, isLast: boolean): Promise<boolean> {
     const found = await findFiles(
       this.#parts.disk,
       this.#config.rules,
@@ -188,7 +190,7 @@ export class Sources {
       }
     }
     for (const source of lost) await this.#findContent(source, found, taken, reborn)
-    await this.#welcome(found, taken, reborn, isLast)
+    return await this.#welcome(found, taken, reborn, isLast)
   }
 
   /** The file at its inode is not a cut or rewritten one. Compares content only where there is a reason to. */
@@ -373,13 +375,13 @@ export class Sources {
     reborn.add(fork)
   }
 
-  /** Step 3. */
+  /** Step 3. False if files were left for a later look. */
   async #welcome(
     found: Map<string, FoundFile>,
     taken: Set<string>,
     reborn: Set<Source>,
     isLast: boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const now = this.#parts.clock.monotonic()
     const setsBefore = new Set(this.#knownSets)
     for (const path of this.#held.keys()) if (!found.has(path)) this.#held.delete(path)
@@ -389,8 +391,13 @@ export class Sources {
       // and so is any that was named itself, when nothing more is waited for.
       .filter(file => file.stat.size > 0 || isActiveName(file.path) || (isLast && !file.isSibling))
       .sort((a, b) => a.stat.mtimeMs - b.stat.mtimeMs)
+    let isWhole = true
     for (const file of rest) {
       const set = rotationSet(file.path)
+      if (this.#content.isAfterPowerCut && this.#isBeingRead(set)) {
+        isWhole = false
+        continue
+      }
       if (!isActiveName(file.path) && !isLast) {
         if (await this.#isCopyInTheMaking(file, set, found)) {
           const held = this.#held.get(file.path) ?? { since: now, readSize: undefined }
@@ -415,6 +422,7 @@ export class Sources {
       if (begun === undefined) continue
       const source = this.#draw(file, start, start === 0 ? Buffer.alloc(0) : begun.head, begun.tail, isExcluded)
       reborn.add(source)
+      if (this.#content.isAfterPowerCut && !isExcluded) this.#firstRead.set(set, { source, size: file.stat.size })
       this.#parts.log.info('new file', { path: file.path, source: source.name, from: start, bytes: file.stat.size })
       const why = isExcluded ? 'a rotated file from before the first look' : 'from: end'
       if (start > 0) await this.#parts.giveUp(this.#word(source, file.path, 0, why, 'excluded', start))
@@ -424,6 +432,17 @@ export class Sources {
     const isNews = sets.filter(set => !this.#knownSets.has(set))
     for (const set of isNews) this.#knownSets.add(set)
     if (isNews.length > 0) await this.#parts.setsKnown([...new Set(isNews)])
+    return isWhole
+  }
+
+  /**
+   * After a power cut two files that are new to us may be a copy and its original, each cut off in another place. One of
+   * a set is read first; then it is known where the other one differs.
+   */
+  #isBeingRead(set: string): boolean {
+    const first = this.#firstRead.get(set)
+    if (first === undefined || first.source.isFinished || first.source.isLost) return false
+    return first.source.coverage.endFrom(first.source.start) < first.size
   }
 
   /**

@@ -286,6 +286,7 @@ class Life {
     const { clock } = this.#world
     const { once, pollMs, lookMs } = this.#config
     let nextLook = clock.monotonic()
+    let isWhole = false
     let nextTidy = nextLook + TIDY_EVERY_MS
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure
@@ -295,7 +296,8 @@ class Life {
       this.#stopped = isFull ? 'the disk limit is reached: reading goes on when packets are archived' : undefined
       const mustLook = clock.monotonic() >= nextLook || [...this.#sources.all].some(source => source.isLost)
       if (mustLook) {
-        if ((await this.#sources.look(once)) && this.#boot !== this.#machine.boot) {
+        isWhole = await this.#sources.look(once)
+        if (isWhole && this.#boot !== this.#machine.boot) {
           await this.#untilWritten(() => this.#sourceLog.lookedAt(this.#machine.boot))
           this.#boot = this.#machine.boot
         }
@@ -308,7 +310,7 @@ class Life {
         await this.#tidy()
         nextTidy = clock.monotonic() + TIDY_EVERY_MS
       }
-      if (once && taken === 0 && mustLook && !isFull && this.#builder.events === 0) return
+      if (once && taken === 0 && mustLook && isWhole && !isFull && this.#builder.events === 0) return
       // Aborted: what is in the builder is cut and sealed by the farewell.
       if (signal.aborted) return
       if (taken === 0) await this.#pause(once ? 1 : pollMs, signal)
