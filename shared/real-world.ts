@@ -12,7 +12,8 @@ export const realClock: Clock = {
   async sleep(ms, signal) {
     let left = ms
     for (; left > TIMER_MS_MAX; left -= TIMER_MS_MAX) await timer(TIMER_MS_MAX, signal)
-    await timer(left, signal)
+    // What should have been by now is over at the next turn.
+    await timer(Math.max(0, left), signal)
   },
 }
 
