@@ -174,13 +174,14 @@ export class Content {
   }
 }
 
-/**
- * Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else, or the last
- * line in common tells a time: headings have none.
- */
+/** Less than HEAD_BYTES in common may be a heading that every generation has, unless the file has nothing else. */
 export function isProof(begun: Beginning, file: FoundFile): boolean {
-  if (begun.at >= HEAD_BYTES || begun.at === file.stat.size) return true
-  const lastLine = begun.tail.subarray(begun.tail.subarray(0, -1).lastIndexOf(0x0a) + 1)
+  return begun.at >= HEAD_BYTES || begun.at === file.stat.size || endsInTime(begun.tail)
+}
+
+/** Whether the last line of these bytes tells a time: headings have none, and no two lines of a log are equal that do. */
+export function endsInTime(bytes: Buffer): boolean {
+  const lastLine = bytes.subarray(bytes.subarray(0, -1).lastIndexOf(0x0a) + 1)
   const parser = new LineParser()
   parser.parse(lastLine, 0, lastLine.length, 0)
   return lastLine.length > 0 && !parser.timeIsGuessed

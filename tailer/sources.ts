@@ -10,7 +10,7 @@
 import type { GivenUp } from '../shared/manifest.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { Clock, Disk, Log, Random } from '../shared/world.ts'
-import { type Beginning, Content, isProof, StaleLookError } from './content.ts'
+import { type Beginning, Content, endsInTime, isProof, StaleLookError } from './content.ts'
 import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
 import { HEAD_BYTES, type Relation, readAt, Source, TAIL_BYTES } from './source.ts'
@@ -484,13 +484,13 @@ export class Sources {
   /** Every byte of the file is known to be in packets of one source: more than a heading, and none of it unknown. */
   async #isAllRead(file: FoundFile, set: string): Promise<boolean> {
     const { size } = file.stat
-    if (size < HEAD_BYTES) return false
     for (const source of this.#sources.values()) {
       if (source.isExcluded || source.offset < size || rotationSet(source.path) !== set) continue
-      const shared = await this.#content.withFile(file, handle =>
-        this.#content.sharedBytes(handle, size, source, false),
-      )
-      if (shared === size) return true
+      const isKnown = await this.#content.withFile(file, async handle => {
+        if (size < HEAD_BYTES && !endsInTime(await readAt(handle, 0, size))) return false
+        return (await this.#content.sharedBytes(handle, size, source, false)) === size
+      })
+      if (isKnown) return true
     }
     return false
   }
