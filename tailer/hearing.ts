@@ -79,18 +79,20 @@ export class Hearing {
   #takeOver(record: RememberedSource): void {
     const { sources, log } = this.#parts
     const known = sources.get(record.source)
-    const source = known ?? sources.adopt({ ...record, ranges: undefined }, true)
-    for (const [from, to] of record.ranges) source.coverage.add(from, to)
     if (known === undefined) {
+      const source = sources.adopt({ ...record, ranges: undefined }, true)
+      for (const [from, to] of record.ranges) source.coverage.add(from, to)
       log.info('source known to the bucks', { source: record.source, path: record.path, to: record.to })
       return
     }
-    // The source log was damaged: the bucks know more of the source than what the journal tells.
-    const reached = source.coverage.endFrom(source.start)
-    if (reached <= source.offset) return
-    source.offset = reached
-    source.tail = reached === record.to ? record.tail : Buffer.alloc(0)
-    if (source.head.length < record.head.length) source.head = record.head
+    // The source log was damaged: the bucks know more of the source than what the journal tells. Believed only with the
+    // bytes that the file can be compared with; else it is read again under its own name, and counts once.
+    if (record.to <= known.offset || record.tail.length === 0) return
+    for (const [from, to] of record.ranges) if (from <= record.to) known.coverage.add(from, Math.min(to, record.to))
+    if (known.coverage.endFrom(known.start) !== record.to) return
+    known.offset = record.to
+    known.tail = record.tail
+    if (known.head.length < record.head.length) known.head = record.head
   }
 
   async #takeBack(id: PacketId, link: Link): Promise<boolean> {

@@ -61,7 +61,10 @@ export function missingLines(found: Found, workload: Workload): WrittenLine[] {
   )
 }
 
-/** Where packets of a former life begin in the middle of a line, it is cut there: all its bytes are there, as two events. */
+/**
+ * Where packets of a former life begin in the middle of a line, it is cut there: all its bytes are there, as two events.
+ * And where a power cut left half a line, or garbage, the file itself has the next line joined to it.
+ */
 function isInParts(found: Found, { text, host }: WrittenLine): boolean {
   const bytes = Buffer.from(text)
   for (const { host: of, pieces } of found.sources.values()) {
@@ -76,6 +79,7 @@ function isInParts(found: Found, { text, host }: WrittenLine): boolean {
           goesOn(piece.to, done + piece.bytes.length),
       )
     if (pieces.some(({ from }) => goesOn(from, 0))) return true
+    if (pieces.some(piece => piece.bytes.subarray(-bytes.length).equals(bytes))) return true
   }
   return false
 }
