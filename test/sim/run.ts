@@ -1,9 +1,12 @@
 // npm run test:sim -- --schedules N --seed S --faults a,b    random schedules; a failing one prints its seed and story.
+import { spawnSync } from 'node:child_process'
 import { Command, InvalidArgumentError } from 'commander'
 import { ALL_FAULTS } from './faults.ts'
 import { type Outcome, runSchedule } from './schedule.ts'
 
 const STORY_LINES = 200
+/** Killed processes of a simulation wait for ever, and what they hold stays: about 8 MB a schedule. So many per process. */
+const PER_PROCESS = 100
 
 const program = new Command('test:sim')
   .description('Random schedules of faults on simulated installations. Exit code 1 if a promise is broken.')
@@ -17,27 +20,47 @@ const options = program.opts<{ schedules: number; seed: number; faults?: string[
 const isTracedAtOnce = process.env.TRACE === '1'
 
 const started = performance.now()
-const failed: Outcome[] = []
-for (let i = 0; i < options.schedules; i++) {
-  const seed = options.seed + i
-  const scheduleOptions = { faults: options.faults, isExact: options.exact }
-  const outcome = await runSchedule(seed, {
-    ...scheduleOptions,
-    isTraced: isTracedAtOnce,
-    onLine: isTracedAtOnce ? line => console.log(line) : undefined,
-  })
-  if (outcome.broken.length > 0) {
-    failed.push(outcome)
-    await tell(outcome, scheduleOptions)
+if (options.schedules > PER_PROCESS) runInParts()
+else await runHere()
+
+async function runHere(): Promise<void> {
+  const failed: Outcome[] = []
+  for (let i = 0; i < options.schedules; i++) {
+    const scheduleOptions = { faults: options.faults, isExact: options.exact }
+    const outcome = await runSchedule(options.seed + i, {
+      ...scheduleOptions,
+      isTraced: isTracedAtOnce,
+      onLine: isTracedAtOnce ? line => console.log(line) : undefined,
+    })
+    if (outcome.broken.length > 0) {
+      failed.push(outcome)
+      await tell(outcome, scheduleOptions)
+    }
+    if ((i + 1) % 20 === 0 || i + 1 === options.schedules) progress(i + 1, failed.length)
   }
-  if ((i + 1) % 20 === 0 || i + 1 === options.schedules) {
-    const seconds = (performance.now() - started) / 1000
-    console.log(`${i + 1} schedules, ${failed.length} with a broken promise, ${seconds.toFixed(0)} s`)
-  }
-}
-if (failed.length > 0) {
+  if (failed.length === 0) return
   console.log(`\nbroken: ${failed.map(outcome => outcome.seed).join(' ')}`)
   process.exitCode = 1
+}
+
+function runInParts(): void {
+  let partsBroken = 0
+  for (let done = 0; done < options.schedules; done += PER_PROCESS) {
+    const count = Math.min(PER_PROCESS, options.schedules - done)
+    const given = ['--schedules', count, '--seed', options.seed + done, '--story', options.story].map(String)
+    if (options.faults) given.push('--faults', options.faults.join(','))
+    if (options.exact) given.push('--exact')
+    const { status } = spawnSync(process.execPath, [import.meta.filename, ...given], { stdio: 'inherit' })
+    if (status !== 0) partsBroken++
+    const seconds = (performance.now() - started) / 1000
+    console.log(`── ${done + count} of ${options.schedules} schedules, ${seconds.toFixed(0)} s`)
+  }
+  if (partsBroken > 0) process.exitCode = 1
+}
+
+function progress(count: number, broken: number): void {
+  const seconds = (performance.now() - started) / 1000
+  console.log(`${count} schedules, ${broken} with a broken promise, ${seconds.toFixed(0)} s`)
 }
 
 async function tell(outcome: Outcome, scheduleOptions: { faults?: string[]; isExact?: boolean }): Promise<void> {
