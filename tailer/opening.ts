@@ -3,7 +3,7 @@
 //   identity ▸ source log ▸ journal ▸ sources with their offsets ▸ former buckets sealed ▸ packets of a former id cut anew ▸
 //   resume record ▸ epoch
 
-import { type Manifest, type ManifestSource, manifestDigest } from '../shared/manifest.ts'
+import { type ManifestSource, manifestDigest } from '../shared/manifest.ts'
 import type { Bucket, Epoch } from '../shared/messages.ts'
 import { decodePacket, encodePacket, epochCount, packetEvents } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
@@ -37,7 +37,6 @@ export interface Opened {
   wantsSources: boolean
   /** Sequences that this epoch has used already: packets of a former id. */
   sequence: number
-  formerManifests: Manifest[]
 }
 
 export async function openFolder(
@@ -73,7 +72,7 @@ export async function openFolder(
   for (const manifest of journal.manifests) {
     if (manifest.tailer !== own) for (const gaveUp of manifest.gaveUp) sealer.giveUp(gaveUp)
   }
-  const formerManifests = await sealFormerBuckets(journal, sealer, own)
+  await sealFormerBuckets(journal, sealer, own)
 
   const bucket = bucketAt(clock.now(), config.bucketSeconds)
   const sequence = await inheritPackets(journal, sealer, own, epoch, bucket)
@@ -97,7 +96,6 @@ export async function openFolder(
     needsWord: identity.isFresh || !isSameBoot || !isWhole || journal.damages.length > 0,
     wantsSources: identity.isFresh || !isWhole,
     sequence,
-    formerManifests,
   }
   // The resume record says how far the packets reach: they must be as durable as it is.
   await journal.syncAll()
@@ -184,7 +182,7 @@ async function bytesBefore(journal: Journal, source: StoredSource, to: number): 
 }
 
 /** What a former process cut and did not live to seal. */
-async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string): Promise<Manifest[]> {
+async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string): Promise<void> {
   const groups = new Map<string, PacketRef[]>()
   for (const ref of journal.refs) {
     if (ref.id.tailer !== own) continue
@@ -202,7 +200,6 @@ async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string):
   for (const note of unsealedNotes)
     groups.set(`${note.epoch} ${note.bucket}`, groups.get(`${note.epoch} ${note.bucket}`) ?? [])
 
-  const manifests: Manifest[] = []
   for (const [key, refs] of groups) {
     const [epoch, bucketText] = key.split(' ')
     const bucket = Number(bucketText)
@@ -215,9 +212,7 @@ async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string):
     const notes = unsealedNotes.filter(note => note.epoch === epoch && note.bucket === bucket).map(note => note.gaveUp)
     const manifest = sealer.sealFormer({ epoch, bucket, first, last }, sources, notes)
     await journal.appendManifest(manifest)
-    manifests.push(manifest)
   }
-  return manifests
 }
 
 function addJoined(into: ManifestSource[], more: ManifestSource[]): void {

@@ -9,8 +9,8 @@
 // What cannot be read any more is told through `giveUp`; a birth is synced before anything of it is read.
 import type { GivenUp } from '../shared/manifest.ts'
 import { RangeSet } from '../shared/ranges.ts'
-import type { Clock, Disk, Log, Random } from '../shared/world.ts'
-import { type Beginning, Content, endsInTime, isProof, StaleLookError } from './content.ts'
+import type { Clock, Random } from '../shared/world.ts'
+import { type Beginning, Content, type ContentParts, endsInTime, isProof, StaleLookError } from './content.ts'
 import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
 import { HEAD_BYTES, type Relation, readAt, Source, TAIL_BYTES } from './source.ts'
@@ -29,18 +29,12 @@ export interface SourcesConfig {
   missingMs: number
 }
 
-export interface SourcesParts {
+export interface SourcesParts extends Omit<ContentParts, 'source'> {
   clock: Clock
   random: Random
-  disk: Disk
-  log: Log
   /** Synced before it resolves. */
   birth(sources: Source[]): Promise<void>
   giveUp(what: GivenUp): Promise<void>
-  /** Bytes [from, to) of a source out of the journal; undefined if they are not there (any more). */
-  journalBytes(source: Source, from: number, to: number): Promise<Buffer | undefined>
-  /** The least offset at or after `from` that the journal has; infinite if none. */
-  nextKnown(source: Source, from: number): number
   /** Count of the epoch that packets are cut in now. */
   epochCount(): number
   /** Rotation sets looked at for the first time; synced before it resolves. */
@@ -49,6 +43,7 @@ export interface SourcesParts {
 
 /** A source's content is given up when so many looks in a row did not find it: a listing may miss a file being renamed. */
 const LOOKS_BEFORE_GIVING_UP = 2
+const COPIED_AND_TRUNCATED = 'copied and truncated: lines written between the copy and the truncation cannot be proven'
 
 /** Of one rotation set, done with and without a file. */
 const FINISHED_KEPT = 50
@@ -234,7 +229,10 @@ export class Sources {
     for (const file of candidates) {
       const relates = await this.#relate(file, source)
       if (relates === 'same') {
+        const isCopy = source.isLost || source.ino !== file.stat.ino
+        const isTruncation = isCopy && isActiveName(source.path) && !isActiveName(file.path)
         await this.#moveTo(source, file, taken, reborn)
+        if (isTruncation) await this.#alarm(source, COPIED_AND_TRUNCATED)
         return
       }
       if (relates === 'prefix' && !(atInode === file) && !isActiveName(file.path)) prefix ??= file
@@ -243,10 +241,7 @@ export class Sources {
       // The copy is shorter than what was read: nothing is left to read of it.
       await this.#moveTo(source, prefix, taken, reborn)
       await this.#end(source, reborn)
-      await this.#alarm(
-        source,
-        'copied and truncated: lines written between the copy and the truncation cannot be proven',
-      )
+      await this.#alarm(source, COPIED_AND_TRUNCATED)
       return
     }
     if (this.#content.isAfterPowerCut && (await this.#fork(source, atInode, candidates, taken, reborn))) return
@@ -281,8 +276,6 @@ export class Sources {
       to: file.path,
       offset: source.offset,
     })
-    const wasTruncated = source.isLost || source.ino !== file.stat.ino
-    const before = source.path
     await source.closeFile()
     source.path = file.path
     source.dev = file.stat.dev
@@ -296,12 +289,6 @@ export class Sources {
     taken.add(file.path)
     this.#held.delete(file.path)
     reborn.add(source)
-    if (wasTruncated && before !== file.path && isActiveName(before) && !isActiveName(file.path)) {
-      await this.#alarm(
-        source,
-        'copied and truncated: lines written between the copy and the truncation cannot be proven',
-      )
-    }
   }
 
   /**

@@ -48,8 +48,4 @@ export class StepHasher {
     if (stepStart === offset || this.#begun.get(source)?.at === offset) return undefined
     return stepStart
   }
-
-  forget(source: string): void {
-    this.#begun.delete(source)
-  }
 }

@@ -232,6 +232,7 @@ interface StopRequest {
 /** The first SIGINT or SIGTERM drains, the second kills. */
 function stopOnSignals(children: Child[]): StopRequest {
   const stop = Promise.withResolvers<'stopped'>()
+  // Raced against the children further on; a rejection before that is no unhandled one.
   stop.promise.catch(() => undefined)
   let signals = 0
   const onSignal = () => {
