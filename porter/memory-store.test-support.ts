@@ -5,7 +5,8 @@ import type { Gone, Manifest } from '../shared/manifest.ts'
 import type { Bucket, PacketId } from '../shared/messages.ts'
 import { type Packet, packetEvents, packetKey } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
-import type { Added, EventStore, SearchRequest, SourceTotals } from '../shared/stores.ts'
+import { Tally } from '../shared/search/tally.ts'
+import type { Added, EventStore, SearchRequest, SourceTotals, Summary, SummaryRequest } from '../shared/stores.ts'
 
 export class MemoryStore implements EventStore {
   readonly packets = new Map<string, Packet>()
@@ -58,6 +59,12 @@ export class MemoryStore implements EventStore {
       .filter(event => request.query.matches(event))
       .sort((a, b) => (a.source < b.source ? -1 : a.source > b.source ? 1 : a.from - b.from))
     yield* found
+  }
+
+  async summarise(request: SummaryRequest): Promise<Summary> {
+    const tally = new Tally(request)
+    for await (const event of this.search({ ...request, order: 'offset' })) tally.add(event)
+    return tally.result()
   }
 
   async totals(): Promise<SourceTotals[]> {

@@ -1,7 +1,7 @@
 // A search or live filter as one function: the query, and the fields that a page or a parameter sets beside it.
 import picomatch from 'picomatch'
 import { parseQuery } from './query.ts'
-import type { SearchRequest } from './stores.ts'
+import type { EventQuestion } from './stores.ts'
 
 export interface FilterParts {
   q?: string
@@ -29,7 +29,7 @@ export function compileFilter(parts: FilterParts): EventFilter {
 }
 
 /** The same for the fields of a request, without its times, source and order. */
-export function requestFilter(request: SearchRequest): EventFilter {
+export function requestFilter(request: EventQuestion): EventFilter {
   return matcher({ ...request, matches: event => request.query.matches(event) })
 }
 

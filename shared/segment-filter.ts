@@ -3,14 +3,14 @@ import { pathMatcher } from './event-filter.ts'
 import { LEVELS } from './events.ts'
 import type { SegmentBlock, SegmentEvents, SegmentRun } from './segment-block.ts'
 import type { SegmentSummary } from './segment-manifest.ts'
-import type { SearchRequest } from './stores.ts'
+import type { EventQuestion } from './stores.ts'
 
 export class SegmentFilter {
-  readonly #request: SearchRequest
+  readonly #request: EventQuestion
   readonly #isPath: ((path: string) => boolean) | undefined
   readonly #level: number
 
-  constructor(request: SearchRequest) {
+  constructor(request: EventQuestion) {
     this.#request = request
     this.#isPath = request.file ? pathMatcher(request.file) : undefined
     this.#level = request.level ? LEVELS.indexOf(request.level) : -1

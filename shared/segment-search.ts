@@ -26,7 +26,7 @@ const HELD_EVENT_BYTES = 300
 /** Matches beyond a limit are dropped when there are this many more: a sort each time would cost more. */
 const BEYOND_LIMIT = 1000
 
-interface SearchParts {
+export interface SearchParts {
   segments: LiveSegment[]
   objects: SegmentObjects
   request: SearchRequest

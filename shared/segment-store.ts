@@ -16,9 +16,20 @@ import { RangeSet } from './ranges.ts'
 import { type BatchOptions, writeBatch } from './segment-batch.ts'
 import { goneKey, manifestKey, type Words } from './segment-manifest.ts'
 import { SegmentObjects } from './segment-objects.ts'
-import { searchSegments } from './segment-search.ts'
+import { type SearchParts, searchSegments } from './segment-search.ts'
+import { summariseSegments } from './segment-summary.ts'
 import { Tidying } from './segment-tidying.ts'
-import type { Added, Damage, EventStore, ObjectStore, SearchRequest, SourceTotals, StorePass } from './stores.ts'
+import type {
+  Added,
+  Damage,
+  EventStore,
+  ObjectStore,
+  SearchRequest,
+  SourceTotals,
+  StorePass,
+  Summary,
+  SummaryRequest,
+} from './stores.ts'
 import { WeightedCache } from './weighted-cache.ts'
 import type { World } from './world.ts'
 
@@ -142,28 +153,23 @@ export class SegmentStore implements EventStore {
   }
 
   async *search(request: SearchRequest, onDamage: (damage: Damage) => void = () => {}): AsyncGenerator<FoundEvent> {
-    await this.#catalogue.refresh()
-    const { segments, damages } = this.#catalogue.state
-    for (const damage of [...damages]) onDamage(damage)
-    const live = [...segments.values()]
-    for (const { name } of live) this.#pinned.set(name, (this.#pinned.get(name) ?? 0) + 1)
+    const live = await this.#pin(onDamage)
     try {
-      const assertNotTidied = (name: string) => this.#assertNotTidied(name)
       const { heldBytesMax } = this.#options
-      yield* searchSegments({
-        segments: live,
-        objects: this.#segments,
-        request,
-        onDamage,
-        assertNotTidied,
-        heldBytesMax,
-      })
+      yield* searchSegments({ ...this.#searchParts(live, onDamage), request, heldBytesMax })
     } finally {
-      for (const { name } of live) {
-        const readers = (this.#pinned.get(name) ?? 1) - 1
-        if (readers > 0) this.#pinned.set(name, readers)
-        else this.#pinned.delete(name)
-      }
+      this.#unpin(live)
+    }
+  }
+
+  async summarise(request: SummaryRequest, onDamage: (damage: Damage) => void = () => {}): Promise<Summary> {
+    const live = await this.#pin(onDamage)
+    try {
+      const { clock } = this.#options.world
+      const monotonic = () => clock.monotonic()
+      return await summariseSegments({ ...this.#searchParts(live, onDamage), request, monotonic })
+    } finally {
+      this.#unpin(live)
     }
   }
 
@@ -216,6 +222,32 @@ export class SegmentStore implements EventStore {
 
   tidy(pass: StorePass = {}): Promise<void> {
     return this.#tidying.tidy(pass)
+  }
+
+  /** What there is now; none of it is removed by this process until `#unpin`. */
+  async #pin(onDamage: (damage: Damage) => void): Promise<LiveSegment[]> {
+    await this.#catalogue.refresh()
+    const { segments, damages } = this.#catalogue.state
+    for (const damage of [...damages]) onDamage(damage)
+    const live = [...segments.values()]
+    for (const { name } of live) this.#pinned.set(name, (this.#pinned.get(name) ?? 0) + 1)
+    return live
+  }
+
+  #unpin(live: LiveSegment[]): void {
+    for (const { name } of live) {
+      const readers = (this.#pinned.get(name) ?? 1) - 1
+      if (readers > 0) this.#pinned.set(name, readers)
+      else this.#pinned.delete(name)
+    }
+  }
+
+  #searchParts(
+    segments: LiveSegment[],
+    onDamage: (damage: Damage) => void,
+  ): Pick<SearchParts, 'segments' | 'objects' | 'onDamage' | 'assertNotTidied'> {
+    const assertNotTidied = (name: string) => this.#assertNotTidied(name)
+    return { segments, objects: this.#segments, onDamage, assertNotTidied }
   }
 
   get #batchOptions(): BatchOptions {

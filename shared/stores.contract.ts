@@ -17,7 +17,8 @@ import {
 } from './packets.test-support.ts'
 import { parseQuery } from './query.ts'
 import { RangeSet } from './ranges.ts'
-import type { EventStore, SearchRequest } from './stores.ts'
+import { Tally } from './search/tally.ts'
+import { type EventStore, type SearchRequest, TOP_FIELDS } from './stores.ts'
 
 /** Opens a handle on one place; each call another handle, as other processes have. A new place for each call of it. */
 export type OpenPlace = (t: Test) => Promise<() => Promise<EventStore>>
@@ -232,6 +233,47 @@ export function testEventStore(t: Test, place: OpenPlace): void {
       }
     },
   )
+
+  promise('sums are those of the events that a search gives', async (t, open) => {
+    const seed = testSeed('STORE_SEED')
+    t.comment(`STORE_SEED=${seed}`)
+    const random = seededRandom(seed)
+    const store = await open()
+    const packets = randomPackets(random, 40)
+    for (let at = 0; at < packets.length; at += 9) await store.add(packets.slice(at, at + 9), NO_WORDS)
+    const everything = await all(store)
+    const pick = <T>(of: T[]) => of[Math.floor(random() * of.length)]
+    for (let n = 0; n < 20; n++) {
+      const sample = pick(everything)
+      const question = {
+        query: parseQuery(pick(['', 'word3', '*ord1*', '-word2', 'word1 OR level:error', 'absent'])),
+        ...(random() < 0.3 && { sinceNs: sample.timeNs }),
+        ...(random() < 0.3 && { untilNs: pick(everything).timeNs }),
+        ...(random() < 0.2 && { host: sample.host }),
+        ...(random() < 0.2 && { level: sample.level || undefined }),
+        ...(random() < 0.2 && { source: sample.source }),
+      }
+      const asked = { ...question, volume: random() < 0.7, tops: TOP_FIELDS.filter(() => random() < 0.6) }
+      const tally = new Tally(asked)
+      for (const event of await all(store, question)) tally.add(event)
+      const expected = tally.result()
+      const summary = await store.summarise(asked)
+      // Not every place knows the shapes of lines; one that does not says so by leaving them out.
+      if (summary.tops.templates === undefined) delete expected.tops.templates
+      t.same(summary, expected, JSON.stringify(asked.tops))
+    }
+    const none = await store.summarise({ query: parseQuery('absent'), volume: true })
+    t.match(none, { complete: true, events: 0, lines: 0, volume: { bars: [] } })
+  })
+
+  promise('a summary has no more time than it was given, and says so', async (t, open) => {
+    const store = await open()
+    await store.add(randomPackets(seededRandom(5), 20), NO_WORDS)
+    const whole = await store.summarise({ query: parseQuery('') })
+    const cut = await store.summarise({ query: parseQuery(''), workMsMax: -1 })
+    t.ok(whole.complete && whole.events > 0)
+    t.ok(cut.complete ? cut.events === whole.events : cut.events < whole.events)
+  })
 
   promise('two handles that add the same packets at the same time add each of them once', async (t, open) => {
     const packets = randomPackets(seededRandom(7), 24)

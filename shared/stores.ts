@@ -35,7 +35,8 @@ export interface SourceTotals {
   bytes: number
 }
 
-export interface SearchRequest extends StorePass {
+/** Which events are asked for. */
+export interface EventQuestion extends StorePass {
   query: Query
   /** Event time, nanoseconds since 1970; `untilNs` is not included. */
   sinceNs?: bigint
@@ -46,10 +47,60 @@ export interface SearchRequest extends StorePass {
   /** A glob over the path, or a part of it. */
   file?: string
   source?: SourceName
+  onProgress?(done: { blocks: number; ofBlocks: number; bytes: number }): void
+}
+
+export interface SearchRequest extends EventQuestion {
   /** 'oldest' and 'newest': by time, then source, then offset. 'offset': by source, then offset (restore). */
   order: 'oldest' | 'newest' | 'offset'
   limit?: number
-  onProgress?(done: { blocks: number; ofBlocks: number; bytes: number }): void
+}
+
+/** What can be ranked: how many events each value has. A template is the shape of a line (shared/search/shape.ts). */
+export const TOP_FIELDS = ['hosts', 'apps', 'levels', 'paths', 'templates'] as const
+export type TopField = (typeof TOP_FIELDS)[number]
+
+/** How many there are, and of what kind: nothing of it needs the events themselves. */
+export interface SummaryRequest extends EventQuestion {
+  /** Also how many over time. */
+  volume?: boolean
+  /** Also the commonest values of these. */
+  tops?: readonly TopField[]
+  /** Stops after about so long, with what was counted by then: the newest, and `complete` false. */
+  workMsMax?: number
+}
+
+export interface Bar {
+  /** Start, milliseconds since 1970. */
+  atMs: number
+  events: number
+  /** Of them. */
+  warnings: number
+  errors: number
+}
+
+export interface Volume {
+  /** Width of a bar, of those in shared/search/bars.ts; so wide that there are at most BARS_MAX from first to last. */
+  stepSeconds: number
+  /** In order of time, empty ones left out. */
+  bars: Bar[]
+}
+
+export interface TopValues {
+  /** The commonest first; at most VALUES_MAX (shared/search/summary.ts). `text` tells what the value of a template is. */
+  values: { value: string; text?: string; events: number }[]
+  /** Events with values that are not in the list. */
+  others: number
+}
+
+export interface Summary {
+  /** False: it stopped at `workMsMax`, or the place cannot count exactly. */
+  complete: boolean
+  events: number
+  lines: number
+  volume?: Volume
+  /** Of each field that was asked for and that the place can rank. */
+  tops: Partial<Record<TopField, TopValues>>
 }
 
 export interface Damage {
@@ -72,6 +123,8 @@ export interface EventStore {
   add(packets: Packet[], words: { manifests: Manifest[]; gone: Gone[] }, pass?: StorePass): Promise<Added>
   /** Results as they are found, in the order asked for, in bounded memory. Damaged blocks are passed over and told. */
   search(request: SearchRequest, onDamage?: (damage: Damage) => void): AsyncGenerator<FoundEvent>
+  /** Sums over exactly the events that `search` would give. */
+  summarise(request: SummaryRequest, onDamage?: (damage: Damage) => void): Promise<Summary>
   /** Sums per source over everything held. */
   totals(): Promise<SourceTotals[]>
   /** Manifests and gone-words kept, of all buckets. */
