@@ -5,7 +5,7 @@ import type { FoundEvent } from '../shared/events.ts'
 import type { Damage } from '../shared/stores.ts'
 
 /** Damages named in one answer; a broken disk could name millions. */
-const DAMAGES_MAX = 100
+export const DAMAGES_MAX = 100
 const CHUNK_CHARACTERS = 32 * 1024
 const CHUNK_MS = 100
 

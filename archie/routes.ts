@@ -5,20 +5,32 @@ import { eventJson, timeText } from '../shared/event-json.ts'
 import type { FoundEvent } from '../shared/events.ts'
 import { HttpProblem } from '../shared/face/problem.ts'
 import { STEP_BYTES } from '../shared/manifest.ts'
-import type { EventStore, SearchRequest } from '../shared/stores.ts'
+import {
+  type Damage,
+  type EventStore,
+  type SearchRequest,
+  type SummaryRequest,
+  TOP_FIELDS,
+  type TopField,
+} from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
-import { AnalysisCache, analyse, TOP_FIELDS, type TopField } from './analysis.ts'
-import { type Run, streamedAnswer, wholeAnswer } from './answer.ts'
+import { DAMAGES_MAX, type Run, streamedAnswer, wholeAnswer } from './answer.ts'
 import { contextOf, parseEventId } from './context.ts'
 import type { FreshSource } from './fresh-source.ts'
 import { once, searchRecent } from './search.ts'
 import { FILTER_SCHEMA, type FilterParameters, type Place, requestParts } from './search-parameters.ts'
 import { listSources, stepHashes } from './source-list.ts'
+import { SummaryCache, type ToldSummary } from './summary-cache.ts'
+import { summariseRecent } from './sums.ts'
 
 /** A JSON answer is held in memory; NDJSON is not and has no bound. */
 const JSON_EVENTS_MAX = 10_000
 const CONTEXT_EVENTS_MAX = 500
 const TOP_VALUES_MAX = 1_000
+/** What the page asks for in one go, and what is cheap to count beside each other. */
+const USUAL_TOPS: readonly TopField[] = ['hosts', 'apps', 'levels', 'paths']
+/** Somebody waits for it. */
+const SUMMARY_MS_MAX = 8_000
 /** Each reads and inflates blocks: more at once would only make all of them slower. */
 const SEARCHES_AT_ONCE_MAX = 8
 
@@ -46,7 +58,7 @@ const PROBLEM = {
 export function addApi(app: FastifyInstance, parts: ApiParts): void {
   const { world } = parts
   const monotonic = () => world.clock.monotonic()
-  const analyses = new AnalysisCache(monotonic)
+  const summaries = new SummaryCache(monotonic)
   let searches = 0
 
   /** Runs `work` if there is room, with a signal that aborts when the client goes away. */
@@ -134,17 +146,23 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     },
   )
 
-  async function analysisOf(query: FilterParameters, reply: FastifyReply) {
+  async function summariseIn(place: Place, request: SummaryRequest): Promise<ToldSummary> {
+    const damages: Damage[] = []
+    const onDamage = (damage: Damage) => {
+      if (damages.length < DAMAGES_MAX) damages.push(damage)
+    }
+    const summary =
+      place === 'archive' ? parts.archive.summarise(request, onDamage) : summariseRecent(parts, request, onDamage)
+    return { ...(await summary), damages }
+  }
+
+  async function summaryOf(query: FilterParameters, tops: readonly TopField[], reply: FastifyReply) {
     const base = requestParts(query, world.clock.now())
     const { in: place, q, since, until, host, app: sender, level, file, source } = query
-    const key = JSON.stringify([place, q, since, until, host, sender, level, file, source])
-    // Shared by all who ask the same: so it goes on when one of them leaves, up to the bounds of a pass.
-    return analyses.get(key, () =>
-      searching(reply, () => {
-        const damages: unknown[] = []
-        const events = searchIn(place, { ...base, order: 'newest' }, damage => damages.push(damage))
-        return analyse(events, monotonic)
-      }),
+    const key = JSON.stringify([place, q, since, until, host, sender, level, file, source, tops])
+    // Shared by all who ask the same: so it goes on when one of them leaves, up to the bound of its time.
+    return summaries.get(key, () =>
+      searching(reply, () => summariseIn(place, { ...base, volume: true, tops, workMsMax: SUMMARY_MS_MAX })),
     )
   }
 
@@ -152,14 +170,14 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     '/api/v1/volume',
     { schema: { summary: 'How much over time', querystring: { type: 'object', properties: FILTER_SCHEMA } } },
     async (request, reply) => {
-      const { complete, events, lines, bytes, stepSeconds, bars } = await analysisOf(request.query, reply)
-      const buckets = bars.map(bar => ({
+      const { complete, events, lines, volume, damages } = await summaryOf(request.query, USUAL_TOPS, reply)
+      const buckets = volume?.bars.map(bar => ({
         time: timeText(BigInt(bar.atMs) * 1_000_000n),
         events: bar.events,
         warnings: bar.warnings,
         errors: bar.errors,
       }))
-      return { complete, events, lines, bytes, stepSeconds, buckets }
+      return { complete, events, lines, stepSeconds: volume?.stepSeconds, buckets, damages }
     },
   )
 
@@ -174,7 +192,7 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
             ...FILTER_SCHEMA,
             by: {
               type: 'string',
-              default: TOP_FIELDS.join(','),
+              default: USUAL_TOPS.join(','),
               description: `Of ${TOP_FIELDS.join(', ')}; several with commas`,
             },
             limit: { type: 'integer', minimum: 1, maximum: TOP_VALUES_MAX, default: 20 },
@@ -190,16 +208,22 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
           hint: `Write ${TOP_FIELDS.join(', ')}.`,
         })
       }
-      const { complete, events, tops, others } = await analysisOf(request.query, reply)
+      const asked = (fields as TopField[]).every(field => USUAL_TOPS.includes(field)) ? USUAL_TOPS : TOP_FIELDS
+      const { complete, events, tops, damages } = await summaryOf(request.query, asked, reply)
       const top = Object.fromEntries(
         (fields as TopField[]).map(field => {
-          const values = tops[field].slice(0, request.query.limit)
-          const shown = values.reduce((sum, { events: n }) => sum + n, 0)
-          const all = tops[field].reduce((sum, { events: n }) => sum + n, others[field])
-          return [field, { values, others: all - shown }]
+          const all = tops[field]
+          if (all === undefined) {
+            throw new HttpProblem(400, 'Not here', `${request.query.in} cannot rank ${field}`, {
+              hint: field === 'templates' ? 'Elasticsearch does not know the shapes of lines; ask in=archive.' : '',
+            })
+          }
+          const values = all.values.slice(0, request.query.limit)
+          const rest = all.values.slice(request.query.limit).reduce((sum, { events: n }) => sum + n, 0)
+          return [field, { values, others: all.others + rest }]
         }),
       )
-      return { complete, events, top }
+      return { complete, events, top, damages }
     },
   )
 

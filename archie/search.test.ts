@@ -1,11 +1,13 @@
 import { test } from 'tap'
 import type { FoundEvent } from '../shared/events.ts'
 import { parseQuery } from '../shared/query.ts'
-import type { Damage, SearchRequest } from '../shared/stores.ts'
+import { Tally } from '../shared/search/tally.ts'
+import { type Damage, type SearchRequest, type SummaryRequest, TOP_FIELDS } from '../shared/stores.ts'
 import { SmallSite } from '../test/small-site.test-support.ts'
 import { FolderHolder } from './folder-holder.ts'
 import { FreshSource, type NamedHolder, type PacketHolder } from './fresh-source.ts'
 import { COMPARE, searchRecent } from './search.ts'
+import { summariseRecent } from './sums.ts'
 
 async function collect(events: AsyncIterable<FoundEvent>): Promise<FoundEvent[]> {
   const all: FoundEvent[] = []
@@ -96,6 +98,13 @@ test('whatever part is indexed and whatever only bucks hold, every line is found
     (await search({ sinceNs, untilNs })).map(event => event.id),
     between,
   )
+
+  for (const request of [{}, { query: parseQuery('rare') }, { sinceNs, untilNs }, { host: 'web1' }]) {
+    const asked: SummaryRequest = { query: parseQuery(''), volume: true, tops: TOP_FIELDS, ...request }
+    const tally = new Tally(asked)
+    for (const event of await search(request)) tally.add(event)
+    t.same(await summariseRecent({ index: site.index, fresh }, asked, () => undefined), tally.result())
+  }
 })
 
 test('what is indexed meanwhile is not kept, and what is written meanwhile is found by the next search', async t => {

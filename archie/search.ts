@@ -20,7 +20,7 @@ import type { Damage, EventStore, SearchRequest } from '../shared/stores.ts'
 import type { FreshPacket, FreshSource } from './fresh-source.ts'
 
 /** A search waits so long for the bucks to say what is new. */
-const REFRESH_MS_MAX = 1_500
+export const REFRESH_MS_MAX = 1_500
 /** Ids remembered to drop duplicates. Equal ids have equal times, or nearly: they come close to each other. */
 const IDS_REMEMBERED = 200_000
 

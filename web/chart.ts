@@ -5,7 +5,6 @@ export interface Volume {
   complete: boolean
   events: number
   lines: number
-  bytes: number
   stepSeconds: number
   buckets: { time: string; events: number; warnings: number; errors: number }[]
 }

@@ -3,7 +3,7 @@
 import { ApiError, getJson, type Parameters, type SearchAnswer } from './api.ts'
 import { drawVolume, type Volume } from './chart.ts'
 import { Details } from './details.ts'
-import { byId, bytesText, count, el, highlighted, wordsOf } from './dom.ts'
+import { byId, count, el, highlighted, wordsOf } from './dom.ts'
 import { isTyping, readFilter, showProblem, watchSlash, writeFilter } from './filter-bar.ts'
 import { clockText, type Line, lineFromSearch, timeNsText } from './line.ts'
 
@@ -134,7 +134,7 @@ async function search(): Promise<void> {
       go()
     })
     const bound = volume.complete ? '' : ' · counted up to a limit, the newest first: there are more'
-    byId('summary').textContent = `${count(volume.events)} events · ${bytesText(volume.bytes)}${bound}`
+    byId('summary').textContent = `${count(volume.events)} events${bound}`
     showTops(top)
   } catch (error) {
     if (own.signal.aborted) return
