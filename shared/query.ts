@@ -3,8 +3,9 @@
 //   query  = any                                   nothing, or only white space: everything
 //   any    = all { "OR" all }
 //   all    = term { term }                         every term must hold
-//   term   = [ "-" ] ( "(" any ")" | field | regex | text )
+//   term   = [ "-" ] ( "(" any ")" | field | template | regex | text )
 //   field  = ( "host" | "app" | "file" | "level" ) ":" pattern
+//   template = "template:" 16 hexadecimal digits
 //   regex  = "/" … "/" [ "i" ]
 //   text   = [ "*" ] ( word | '"' phrase '"' ) [ "*" ]
 //

@@ -1,5 +1,6 @@
 // From the text of a query to its tree. Recursive descent, one character of look-ahead, offsets in UTF-16 units.
 import { LEVELS } from '../events.ts'
+import { isTemplateId } from '../search/shape.ts'
 import { compilePattern, PATTERN_STEPS_MAX, PatternError } from './pattern.ts'
 
 export const QUERY_BYTES_MAX = 4096
@@ -19,6 +20,8 @@ export type QueryNode =
   /** The field's value is the parts in this order with anything between them; a single part is the whole value. */
   | { kind: 'field'; field: QueryField; parts: string[] }
   | { kind: 'regex'; source: string; ignoreCase: boolean }
+  /** The event's first line has the shape of this name (shared/search/shape.ts). */
+  | { kind: 'template'; id: string }
 
 /** The text is not a query. `message` says where, what and what to write instead; it is fit to be shown to the user. */
 export class QueryError extends Error {
@@ -114,6 +117,7 @@ class Parser {
       this.#fail(at, `more than ${QUERY_TERMS_MAX} terms`, 'A regular expression may say it in one.')
     }
     if (this.#text[at] === '/') return this.#regex()
+    if (this.#text.startsWith('template:', this.#at)) return this.#template()
     const field = /^(host|app|file|level):/.exec(this.#text.slice(at, at + 6))
     if (field) {
       this.#at += field[0].length
@@ -181,6 +185,18 @@ class Parser {
       this.#fail(at, `there is no level "${parts[0]}"`, `Levels are ${LEVELS.slice(1).join(', ')}.`)
     }
     return { kind: 'field', field, parts: [level] }
+  }
+
+  #template(): QueryNode {
+    const at = this.#at
+    this.#at += 'template:'.length
+    const { parts } = this.#pattern()
+    const id = parts.join('*').toLowerCase()
+    if (!isTemplateId(id)) {
+      const hint = 'Take it from the templates of a ranking (top?by=templates); for the text itself use quotes.'
+      this.#fail(at, `"${id}" names no template: 16 hexadecimal digits do`, hint)
+    }
+    return { kind: 'template', id }
   }
 
   #literal(): QueryNode {
