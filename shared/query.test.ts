@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { test } from 'tap'
 import { QueryError, type QueryNode } from './query/syntax.ts'
 import { parseQuery, type Searchable } from './query.ts'
+import { templateOf } from './search/shape.ts'
 
 function event(line: string | Buffer, fields: Partial<Searchable> = {}): Searchable {
   return { bytes: Buffer.from(line as string), host: '', app: '', level: '', path: '', ...fields }
@@ -398,6 +399,8 @@ function write(node: QueryNode): string {
       return node.of.map(write).join(' OR ')
     case 'regex':
       return `/${node.source}/`
+    case 'template':
+      return `template:${node.id}`
     case 'everything':
       return '*'
   }
@@ -417,6 +420,8 @@ function slowly(node: QueryNode, line: Searchable): boolean {
       return node.of.some(part => slowly(part, line))
     case 'regex':
       return new RegExp(node.source).test(line.bytes.toString('utf8'))
+    case 'template':
+      return templateOf(line.bytes) === node.id
     case 'everything':
       return true
   }
