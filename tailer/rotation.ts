@@ -8,8 +8,22 @@ const DATE = /[.\-_](19|20)\d\d[-_.]?(0\d|1[0-2])[-_.]?[0-3]\d([-_.T]?[0-2]\d([-
 const NUMBER = /[.\-_]\d{1,12}$/
 const OLD = /\.(old|bak|prev|orig)$/
 
+/** Every look asks for every file. */
+const REMEMBERED_MAX = 100_000
+const remembered = new Map<string, string>()
+
 /** The name that all generations share, with their folder: the key of the rotation set. */
 export function rotationSet(path: string): string {
+  let set = remembered.get(path)
+  if (set === undefined) {
+    set = setOf(path)
+    if (remembered.size >= REMEMBERED_MAX) remembered.clear()
+    remembered.set(path, set)
+  }
+  return set
+}
+
+function setOf(path: string): string {
   let name = basename(path)
   for (let before = ''; before !== name; ) {
     before = name

@@ -1,0 +1,54 @@
+// The files that one look found, and which of them have their source by now.
+import type { FoundFile } from './find-files.ts'
+import { isActiveName, rotationSet } from './rotation.ts'
+import type { Source } from './source.ts'
+
+export class Findings {
+  readonly files: ReadonlyMap<string, FoundFile>
+  readonly #byInode = new Map<string, FoundFile>()
+  readonly #bySet = new Map<string, FoundFile[]>()
+  readonly #taken = new Set<FoundFile>()
+
+  constructor(files: ReadonlyMap<string, FoundFile>) {
+    this.files = files
+    for (const file of files.values()) {
+      this.#byInode.set(inodeKey(file.stat), file)
+      const set = rotationSet(file.path)
+      const members = this.#bySet.get(set)
+      if (members === undefined) this.#bySet.set(set, [file])
+      else members.push(file)
+    }
+  }
+
+  /** The file at a source's inode. */
+  at(source: Source): FoundFile | undefined {
+    return this.#byInode.get(inodeKey(source))
+  }
+
+  take(file: FoundFile): void {
+    this.#taken.add(file)
+  }
+
+  isTaken(file: FoundFile): boolean {
+    return this.#taken.has(file)
+  }
+
+  /** All of a rotation set, the active name first. */
+  ofSet(set: string): FoundFile[] {
+    const members = this.#bySet.get(set) ?? []
+    return members.sort(
+      (a, b) => Number(isActiveName(b.path)) - Number(isActiveName(a.path)) || (a.path < b.path ? -1 : 1),
+    )
+  }
+
+  /** Those without a source, oldest first. */
+  get rest(): FoundFile[] {
+    return [...this.files.values()]
+      .filter(file => !this.#taken.has(file))
+      .sort((a, b) => a.stat.mtimeMs - b.stat.mtimeMs)
+  }
+}
+
+function inodeKey({ dev, ino }: { dev: number; ino: number }): string {
+  return `${dev}:${ino}`
+}
