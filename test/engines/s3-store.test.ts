@@ -1,0 +1,54 @@
+// The archive's place in S3, against two servers that have nothing in common but the protocol.
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { testObjectStore } from '../../shared/objects.contract.ts'
+import { openStore, world } from '../../shared/objects.test-support.ts'
+import { S3Store, type S3StoreOptions } from '../../shared/s3/s3-store.ts'
+import type { SegmentStoreOptions } from '../../shared/segment-store.ts'
+import { testEventStore } from '../../shared/stores.contract.ts'
+import type { S3Engine } from './s3-engine.ts'
+import { startS3Proxy } from './s3proxy.ts'
+import { startVersityGateway } from './versitygw.ts'
+
+for (const [name, start] of [
+  ['S3Proxy', startS3Proxy],
+  ['the Versity gateway', startVersityGateway],
+] as const) {
+  test(`a bucket of ${name} as a place for objects`, async t => {
+    const engine = await start(t)
+    if (!engine) return
+    await t.test('whole', async t => testObjectStore(t, bucketsOf(engine)))
+    await t.test('in parts', async t => testObjectStore(t, bucketsOf(engine, { multipartBytes: 1 })))
+  })
+
+  test(`the embedded store in a bucket of ${name}`, async t => {
+    const engine = await start(t)
+    if (!engine) return
+    const place = (options: Partial<SegmentStoreOptions>) => async (t: Test) => {
+      const open = await bucketsOf(engine)(t)
+      let number = 0
+      return () => openStore(open(), { writer: `test${number++}`, ...options })
+    }
+    await t.test('with its defaults', async t => testEventStore(t, place({})))
+    await t.test('with snapshots at each commit and no grace', async t =>
+      testEventStore(t, place({ blockBytes: 50, snapshotCommits: 1, graceMs: 0, zstdLevel: 1, heldBytesMax: 2000 })),
+    )
+  })
+}
+
+let buckets = 0
+
+function bucketsOf(engine: S3Engine, more: Partial<S3StoreOptions> = {}) {
+  return async (t: Test) => {
+    const bucket = `bucket${buckets++}`
+    await mkdir(join(engine.dataFolder, bucket))
+    return () => {
+      const { endpoint, region, accessKeyId, secretAccessKey } = engine
+      const credentials = { accessKeyId, secretAccessKey }
+      const store = new S3Store({ endpoint, region, bucket, prefix: 'logs/', credentials, ...more }, world)
+      t.teardown(() => store.close())
+      return store
+    }
+  }
+}
