@@ -11,15 +11,15 @@ const LEVEL_WORD_BYTES_MAX = 13
 /** Lower case; what the word means. */
 const LEVEL_WORDS: Record<Level, string[]> = {
   '': [],
-  trace: ['trace', 'finest', 'finer'],
-  debug: ['debug', 'fine', 'dbg'],
+  trace: ['trace', 'finest', 'finer', 'verbose', 'vrb', 'trce'],
+  debug: ['debug', 'fine', 'dbg', 'dbug'],
   info: ['info', 'information', 'informational', 'inf'],
   notice: ['notice'],
   warn: ['warn', 'warning', 'wrn'],
   error: ['error', 'err', 'severe'],
   critical: ['critical', 'crit'],
   alert: ['alert'],
-  fatal: ['fatal', 'emerg', 'emergency', 'panic'],
+  fatal: ['fatal', 'emerg', 'emergency', 'panic', 'ftl'],
 }
 
 /** Words by length, each as its bytes and its level: found without making a string. */
@@ -43,6 +43,28 @@ export function levelOfWord(b: Buffer, at: number, end: number): number {
     if (i === length) return level
   }
   return 0
+}
+
+const LETTERS: Record<string, Level> = {
+  V: 'trace',
+  T: 'trace',
+  D: 'debug',
+  I: 'info',
+  N: 'notice',
+  W: 'warn',
+  E: 'error',
+  C: 'critical',
+  F: 'fatal',
+  A: 'fatal',
+}
+const LEVEL_OF_LETTER = Uint8Array.from({ length: 128 }, (_, c) =>
+  LEVELS.indexOf(LETTERS[String.fromCharCode(c)] ?? ''),
+)
+
+/** One letter in upper case, where a format has its level there (klog, logcat, Ruby); D1 to D5 of MongoDB. */
+export function levelOfLetter(b: Buffer, at: number, end: number): number {
+  if (end - at === 2 && b[at] === 0x44 && isDigit(b[at + 1])) return LEVEL_OF_LETTER[0x44]
+  return end - at === 1 && b[at] < 128 ? LEVEL_OF_LETTER[b[at]] : 0
 }
 
 const EMERGENCY_TO_DEBUG = (['fatal', 'alert', 'critical', 'error', 'warn', 'notice', 'info', 'debug'] as const).map(
@@ -77,8 +99,8 @@ export function levelOfNumber(number: number): number {
 
 /**
  * The first level named within a short way of `from`. Counted are: an upper-case word (INFO), a word of any case that
- * fills brackets or ends them ([error], [core:error], <info>), one at `from` with a colon behind it (error: …), and the value of
- * level, lvl or severity (level=info, "level":"warn").
+ * fills brackets or ends them ([error], [core:error], <info>), stands between tabs or bars, or right behind a comma; one at
+ * `from` with a colon behind it (error: …, PHP Warning: …); the value of level, lvl or severity (level=info, "level":"warn").
  */
 export function findLevel(b: Buffer, from: number, end: number): number {
   const limit = Math.min(end, from + LEVEL_WINDOW_BYTES)
@@ -105,24 +127,63 @@ export function findLevel(b: Buffer, from: number, end: number): number {
       if (level > 0) return level
     }
     const after = at < end ? b[at] : 0x20
-    if (isUpper(b, start, at) || endsBracket(b, from, start, after) || (isFirst && after === 0x3a)) {
+    if (isUpper(b, start, at) || stands(b, from, start, after, isFirst)) {
       const level = levelOfWord(b, start, at)
       if (level > 0) return level
+    }
+    if (isFirst && (length === 3 || length === 4 || length === 5)) {
+      const level = levelOfIdiom(b, start, at, end, after)
+      if (level > 0) return level
+      // PHP's level is the word behind it.
+      if (isWord(PHP, b, start, at)) continue
     }
     isFirst = false
   }
   return 0
 }
 
-function isUpper(b: Buffer, at: number, end: number): boolean {
-  for (let i = at; i < end; i++) if (b[i] > 0x5a) return false
+/** The word fills its place in a way in which a level does, whatever its case. */
+function stands(b: Buffer, from: number, start: number, after: number, isFirst: boolean): boolean {
+  if (isFirst && after === 0x3a) return true
+  if (start === from) return false
+  const before = b[start - 1]
+  switch (after) {
+    case 0x5d: // ] > )
+    case 0x3e:
+    case 0x29:
+      return before === 0x5b || before === 0x3c || before === 0x28 || before === 0x3a
+    case 0x09: // tab, bar
+    case 0x7c:
+      return before === 0x09 || before === 0x7c
+    default:
+      // `2016-09-28 04:30:30, Info   CBS …`
+      return isFirst && b[from] === 0x2c && (before === 0x20 || before === 0x2c)
+  }
+}
+
+const PHP = Buffer.from('PHP')
+const FAIL = Buffer.from('fail')
+const FATAL = Buffer.from('Fatal')
+const ERROR_BEHIND = Buffer.from(' error:')
+const NOTE = Buffer.from('Note')
+
+/** `fail:` (.NET), `Fatal error:` (PHP), `[Note]` (MySQL). */
+function levelOfIdiom(b: Buffer, at: number, end: number, limit: number, after: number): number {
+  if (after === 0x3a && isWord(FAIL, b, at, end)) return LEVELS.indexOf('error')
+  if (after === 0x5d && b[at - 1] === 0x5b && isWord(NOTE, b, at, end)) return LEVELS.indexOf('notice')
+  const last = end + ERROR_BEHIND.length
+  return isWord(FATAL, b, at, end) && last <= limit && isWord(ERROR_BEHIND, b, end, last) ? LEVELS.indexOf('fatal') : 0
+}
+
+function isWord(word: Buffer, b: Buffer, at: number, end: number): boolean {
+  if (word.length !== end - at) return false
+  for (let i = 0; i < word.length; i++) if (b[at + i] !== word[i]) return false
   return true
 }
 
-function endsBracket(b: Buffer, from: number, start: number, after: number): boolean {
-  if (start === from || (after !== 0x5d && after !== 0x3e && after !== 0x29)) return false
-  const before = b[start - 1]
-  return before === 0x5b || before === 0x3c || before === 0x28 || before === 0x3a
+function isUpper(b: Buffer, at: number, end: number): boolean {
+  for (let i = at; i < end; i++) if (b[i] > 0x5a) return false
+  return true
 }
 
 const LEVEL_KEYS = ['level', 'lvl', 'severity'].map(key => Buffer.from(key))
@@ -139,14 +200,15 @@ export function isLevelKey(b: Buffer, at: number, end: number): boolean {
   return false
 }
 
-/** `=info`, `="info"`, `":"info"`, `: info` */
+/** `=info`, `="info"`, `":"info"`, `: info`, and `\":\"info\"` within a text of JSON */
 function levelOfValue(b: Buffer, at: number, end: number): number {
   let start = at
+  if (b[start] === 0x5c) start++
   if (b[start] === 0x22) start++
   if (b[start] !== 0x3d && b[start] !== 0x3a) return 0
   start++
   const last = Math.min(end, start + 3)
-  while (start < last && (b[start] === 0x20 || b[start] === 0x22)) start++
+  while (start < last && (b[start] === 0x20 || b[start] === 0x22 || b[start] === 0x5c)) start++
   let stop = start
   while (stop < end && stop - start <= LEVEL_WORD_BYTES_MAX && isLetter(b[stop])) stop++
   return levelOfWord(b, start, stop)

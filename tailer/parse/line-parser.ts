@@ -4,11 +4,24 @@
 // A time counts only where log writers put it: at the start, behind a few words that are not prose (a file name, a
 // process id, a level), as the value of time= or ts=, or in the brackets of an access log. A date in a sentence is not
 // the line's time.
-import { daysSince1970, isDay, YEAR_MIN, yearOf, Zone } from './calendar.ts'
+import { isRequest, readAccessLine } from './access-line.ts'
+import { TimeRead } from './clock-parts.ts'
+import { beginsJournalEntry, JournalEntry } from './journal-export.ts'
 import { JsonLine } from './json-line.ts'
-import { findLevel, levelOfSeverity, levelOfWord } from './level.ts'
+import { findLevel, levelOfLetter, levelOfSeverity, levelOfWord } from './level.ts'
+import { isAppKey, isHostKey, nextPair, Pair, timeValueAt } from './logfmt.ts'
 import { Names } from './names.ts'
-import { readAccessTime, readAsctime, readEpoch, readIso, readShortTime, readSyslogTime, TimeRead } from './times.ts'
+import {
+  readClockOnly,
+  readCompact,
+  readDayFirst,
+  readLetterTime,
+  readLogcatTime,
+  readNamedDay,
+  readTai,
+} from './rare-times.ts'
+import { SettledTime } from './settled-time.ts'
+import { readAccessTime, readAsctime, readEpoch, readIso, readShortTime, readSyslogTime } from './times.ts'
 import {
   isAppByte,
   isDigit,
@@ -21,14 +34,10 @@ import {
   wordEnd,
 } from './words.ts'
 
-/** Further in nothing is looked at, except in JSON (see there). */
+/** Further in nothing is looked at, except in JSON and in entries of the journal (see there). */
 const HEAD_BYTES = 512
 /** Words that may stand before the time. */
 const WORDS_BEFORE_MAX = 5
-/** How far into the read time's future a time without year may lie before it is taken as last year's: clocks differ. */
-const FUTURE_SECONDS_MAX = 86_400
-/** 29 February comes again after four years, or eight around 2100. */
-const YEARS_BACK_MAX = 8
 /** The greatest `<n>` there is: facility 23, severity 7. */
 const PRIORITY_MAX = 191
 
@@ -44,40 +53,36 @@ export class LineParser {
   host = ''
   app = ''
 
-  readonly #zone: Zone
   readonly #time = new TimeRead()
+  readonly #settled: SettledTime
   readonly #json = new JsonLine()
+  readonly #entry = new JournalEntry()
+  readonly #pair = new Pair()
   readonly #hosts = new Names()
   readonly #apps = new Names()
-  #readSeconds = 0
   #hasPrevious = false
-  /** Whole seconds of the last time as nanoseconds: neighbours mostly share them, and BigInt sums are dear. */
-  #lastSeconds = Number.NaN
-  #lastSecondsNs = 0n
-  #lastNanos = 0
 
   /**
    * @param options.zone  IANA name, for times that tell no zone; UTC if not given
    * @throws UnknownZoneError
    */
   constructor(options: { zone?: string } = {}) {
-    this.#zone = new Zone(options.zone ?? 'UTC')
+    this.#settled = new SettledTime(options.zone ?? 'UTC')
   }
 
   /**
-   * @param start   of the line in `bytes`
-   * @param end     after it, with or without its line end
+   * @param start   of the event in `bytes`
+   * @param end     after its first line, with or without the line end; after all of it where it is an entry of the journal
    * @param readMs  when it was read: the time if there is no other, and the year for times without one
    */
   parse(bytes: Buffer, start: number, end: number, readMs: number): void {
     this.level = 0
     this.host = ''
     this.app = ''
-    this.#readSeconds = Math.floor(readMs / 1000)
     if (this.#read(bytes, start, end)) {
       this.timeIsGuessed = false
       this.#hasPrevious = true
-      this.#settle()
+      this.timeNs = this.#settled.nanoseconds(this.#time, Math.floor(readMs / 1000))
     } else {
       this.timeIsGuessed = true
       if (!this.#hasPrevious) this.timeNs = BigInt(Math.floor(readMs)) * 1_000_000n
@@ -102,8 +107,38 @@ export class LineParser {
         this.#takeOrigin(b, after, end, false)
         return true
       }
+      if (this.#readLetter(b, at, end)) return true
+    } else if (first === 0x5b) {
+      if (this.#readLetter(b, at + 1, end)) return true
+    } else if (first === 0x5f) {
+      if (beginsJournalEntry(b, at, lineEnd)) return this.#readJournalEntry(b, at, lineEnd)
+    } else if (first === 0x2a || first === 0x2e) {
+      if (this.#readCisco(b, at, end)) return true
     }
     return this.#readPlain(b, at, end)
+  }
+
+  /** A letter that is the level, then the time: `I0102 03:04:05.678901 …`, `[I 240102 03:04:05 …`, `I, [2024-01-02T03:04:05 #7] …`. */
+  #readLetter(b: Buffer, at: number, end: number): boolean {
+    const level = levelOfLetter(b, at, at + 1)
+    if (level === 0 || end - at < 15) return false
+    const c = b[at + 1]
+    let after = -1
+    if (isDigit(c)) after = readLetterTime(b, at + 1, end, this.#time)
+    else if (c === 0x20 && b[at - 1] === 0x5b) after = readLetterTime(b, at + 2, end, this.#time)
+    else if (c === 0x2c && b[at + 2] === 0x20 && b[at + 3] === 0x5b) after = readIso(b, at + 4, end, this.#time)
+    if (after < 0) return false
+    this.level = level
+    return true
+  }
+
+  #readJournalEntry(b: Buffer, at: number, end: number): boolean {
+    const entry = this.#entry
+    entry.read(b, at, end)
+    this.level = entry.level
+    this.host = this.#hosts.get(b, entry.hostAt, entry.hostEnd)
+    this.app = this.#apps.get(b, entry.appAt, entry.appEnd)
+    return entry.timeEnd > entry.timeAt && readEpoch(b, entry.timeAt, entry.timeEnd, this.#time) === entry.timeEnd
   }
 
   #readJson(b: Buffer, at: number, end: number): boolean {
@@ -112,7 +147,21 @@ export class LineParser {
     this.level = json.level
     this.host = this.#hosts.get(b, json.hostAt, json.hostEnd)
     this.app = this.#apps.get(b, json.appAt, json.appEnd)
+    if (json.wroteEnd > json.wroteAt) this.#readWritten(b, json.wroteAt, json.wroteEnd, hasTime, false)
     return hasTime
+  }
+
+  /** What a container wrote, within the line of Docker or of CRI: it tells the level, the line the time. */
+  #readWritten(b: Buffer, at: number, end: number, hasTime: boolean, isPlain: boolean): void {
+    const time = this.#time
+    const { seconds, nanos, isUtc } = time
+    if (isPlain) this.#read(b, at, end)
+    else this.#readPlain(b, at, Math.min(end, at + HEAD_BYTES))
+    if (!hasTime) return
+    time.seconds = seconds
+    time.nanos = nanos
+    time.isUtc = isUtc
+    time.hasYear = true
   }
 
   /** `<34>`: facility times 8 and severity. @returns the offset after it, or -1 */
@@ -143,9 +192,40 @@ export class LineParser {
       this.#takeOrigin(b, after, end, false)
       return true
     }
+    if (this.#readCisco(b, at, end)) return true
     // What /dev/log gets: no time, no host, `app[pid]: message`.
     this.#takeApp(b, at, end)
     return false
+  }
+
+  /** `29: sw1: *Mar  1 18:46:11.123: %SYS-5-CONFIG_I: …`: a count, a name, `*` or `.` for a clock not set; each may be absent. */
+  #readCisco(b: Buffer, start: number, end: number): boolean {
+    let at = start
+    while (at < end && isDigit(b[at])) at++
+    if (at > start) {
+      if (b[at] !== 0x3a) return false
+      at = skipSpace(b, at + 1, end)
+    }
+    let timeAt = at
+    if (b[timeAt] === 0x2a || b[timeAt] === 0x2e) timeAt++
+    let after = readSyslogTime(b, timeAt, end, this.#time)
+    let hostEnd = at
+    if (after < 0) {
+      hostEnd = wordEnd(b, at, end) - 1
+      if (hostEnd <= at || b[hostEnd] !== 0x3a || !isHostName(b, at, hostEnd)) return false
+      timeAt = hostEnd + 2
+      if (b[timeAt] === 0x2a || b[timeAt] === 0x2e) timeAt++
+      after = readSyslogTime(b, timeAt, end, this.#time)
+      if (after < 0) return false
+    }
+    const mark = b.indexOf(0x25, after)
+    if (mark < 0 || mark > after + 8) return false
+    this.host = this.#hosts.get(b, at, hostEnd)
+    let dash = mark
+    while (dash < end && b[dash] !== 0x2d && b[dash] !== 0x20) dash++
+    const severity = b[dash + 1]
+    if (b[dash + 2] === 0x2d && isDigit(severity) && severity <= 0x37) this.level = levelOfSeverity(severity - 0x30)
+    return true
   }
 
   /** A word of RFC 5424; `-` stands for none. */
@@ -195,18 +275,11 @@ export class LineParser {
       const isFirst = words === 0
       const after = this.#readTimeAt(b, open, end, isFirst, time)
       if (after > 0) {
-        if (open === start) this.#takeSyslogOrigin(b, open, after, end)
-        else if (!isFirst) {
-          this.#takeFileName(b, start, at)
-          this.level = findLevel(b, start, at)
-        }
-        // What follows is the client's to choose: an upper-case word in its request is no level.
-        if (isRequest(b, open, after, end)) this.level = 0
-        else if (this.level === 0) this.level = findLevel(b, after, end)
+        this.#takeRest(b, start, at, open, after, end)
         return true
       }
       const next = wordEnd(b, at, end)
-      if (isProse(b, open, next)) break
+      if (isProse(b, open, next) && !isLabel(b, open, next, end, isFirst)) break
       at = skipSpace(b, next, end)
     }
     if (readAccessLine(b, start, end, time)) return true
@@ -214,11 +287,44 @@ export class LineParser {
     return false
   }
 
+  /** What stands before and behind the time [open, after) of a line that begins at `start`. */
+  #takeRest(b: Buffer, start: number, at: number, open: number, after: number, end: number): void {
+    if (open === start) {
+      if (isContainerLine(b, after, end)) {
+        const wroteAt = wordEnd(b, after + 8, end) + 1
+        if (wroteAt < end) this.#readWritten(b, wroteAt, end, true, true)
+        return
+      }
+      this.#takeSyslogOrigin(b, open, after, end)
+    } else if (at > start) {
+      this.#takeFileName(b, start, at)
+      this.level = findLevel(b, start, at) || redisLevel(b, start, at, after, end)
+    }
+    if (timeValueAt(b, open, end) >= 0) this.#takePairs(b, start, end)
+    // What follows is the client's to choose: an upper-case word in its request is no level.
+    if (isRequest(b, after, end)) this.level = 0
+    else if (this.level === 0) this.level = findLevel(b, after, end) || mongoLevel(b, after, end)
+  }
+
+  /** Host and application of a line that is pairs of key=value. */
+  #takePairs(b: Buffer, start: number, end: number): void {
+    const pair = this.#pair
+    for (let at = nextPair(b, start, end, pair); at >= 0; at = nextPair(b, at, end, pair)) {
+      if (this.host === '' && isHostKey(b, pair)) this.host = this.#hosts.get(b, pair.valueAt, pair.valueEnd)
+      else if (this.app === '' && isAppKey(b, pair)) this.app = this.#apps.get(b, pair.valueAt, pair.valueEnd)
+    }
+  }
+
   /** @returns the offset after the time at exactly `at`, or -1 */
   #readTimeAt(b: Buffer, at: number, end: number, isFirst: boolean, time: TimeRead): number {
     if (!isDigit(b[at])) {
       if (isFirst && isLetter(b[at])) {
-        const after = readAsctime(b, at, end, time)
+        let after = readAsctime(b, at, end, time)
+        if (after < 0) after = readNamedDay(b, at, end, time)
+        if (after > 0) return after
+      }
+      if (isFirst && b[at] === 0x40) {
+        const after = readTai(b, at, end, time)
         if (after > 0) return after
       }
       const value = timeValueAt(b, at, end)
@@ -229,14 +335,42 @@ export class LineParser {
     let after = readIso(b, at, end, time)
     if (after > 0) return after
     after = readAccessTime(b, at, end, time)
-    if (after > 0 || !isFirst) return after
-    after = readShortTime(b, at, end, time)
+    if (after > 0) return after
+    after = isFirst ? readShortTime(b, at, end, time) : -1
     if (after > 0) {
       // So short a time is believed only with a level behind it, with at most a process id between.
+      let word = skipOpening(b, skipSpace(b, after, end), end)
+      if (word < end && isDigit(b[word])) word = skipOpening(b, skipSpace(b, wordEnd(b, word, end), end), end)
+      const next = wordEnd(b, word, end)
+      const level = levelOfWord(b, word, next) || findLevel(b, word - 1, Math.min(end, next + 1))
+      if (level > 0) {
+        this.level = level
+        return after
+      }
+    }
+    after = readDayFirst(b, at, end, time)
+    if (after > 0) return after
+    after = readCompact(b, at, end, time)
+    if (after > 0 || !isFirst) return after
+    after = b[at + 2] === 0x2d ? readLogcatTime(b, at, end, time) : -1
+    if (after > 0) {
+      // Process, thread, level, each behind spaces.
       let word = skipSpace(b, after, end)
-      if (word < end && isDigit(b[word])) word = skipSpace(b, wordEnd(b, word, end), end)
-      this.level = levelOfWord(b, word, wordEnd(b, word, end))
-      if (this.level > 0) return after
+      for (let i = 0; i < 2 && isDigit(b[word]); i++) word = skipSpace(b, wordEnd(b, word, end), end)
+      const level = levelOfLetter(b, word, wordEnd(b, word, end))
+      if (level > 0) {
+        this.level = level
+        return after
+      }
+    }
+    after = b[at + 2] === 0x3a ? readClockOnly(b, at, end, time) : -1
+    // A clock alone is believed with a fraction, or in brackets, and a level behind it.
+    if (after > 0 && (time.nanos > 0 || b[after - 4] === 0x2e || b[after - 4] === 0x2c || b[at - 1] === 0x5b)) {
+      const level = findLevel(b, after, end)
+      if (level > 0) {
+        this.level = level
+        return after
+      }
     }
     after = readEpoch(b, at, end, time)
     return after > 0 && after < end && isSeparator(b[after]) ? after : -1
@@ -263,63 +397,6 @@ export class LineParser {
       }
     }
   }
-
-  /** From #time to timeNs. */
-  #settle(): void {
-    const time = this.#time
-    let seconds = time.hasYear ? time.seconds : this.#nearestYear()
-    if (time.hasYear && !time.isUtc) seconds = this.#zone.toUtc(seconds)
-    if (seconds === this.#lastSeconds) {
-      if (time.nanos === this.#lastNanos) return
-    } else {
-      this.#lastSeconds = seconds
-      this.#lastSecondsNs = BigInt(seconds) * 1_000_000_000n
-    }
-    this.#lastNanos = time.nanos
-    this.timeNs = time.nanos === 0 ? this.#lastSecondsNs : this.#lastSecondsNs + BigInt(time.nanos)
-  }
-
-  /** Logs are read after they were written: the last such day that is not more than a day ahead of the read time. */
-  #nearestYear(): number {
-    const { month, day, secondsOfDay } = this.#time
-    const newest = yearOf(this.#readSeconds) + 1
-    for (let year = newest; year >= Math.max(YEAR_MIN, newest - YEARS_BACK_MAX - 1); year--) {
-      if (!isDay(year, month, day)) continue
-      const seconds = this.#zone.toUtc(daysSince1970(year, month, day) * 86_400 + secondsOfDay)
-      if (seconds <= this.#readSeconds + FUTURE_SECONDS_MAX) return seconds
-    }
-    return this.#readSeconds
-  }
-}
-
-/** `client ident user [10/Oct/2000:13:55:36 -0700] "GET …`: in brackets, before the first quote and right before it. */
-function readAccessLine(b: Buffer, start: number, end: number, time: TimeRead): boolean {
-  for (let at = start; at < end && b[at] !== 0x22; at++) {
-    if (b[at] !== 0x5b || at + 1 >= end || !isDigit(b[at + 1])) continue
-    const after = readAccessTime(b, at + 1, end, time)
-    if (after > 0 && isRequest(b, at + 1, after, end)) return true
-  }
-  return false
-}
-
-/** `10/Oct/2000:13:55:36 -0700` in [at, after), and `] "` behind it. */
-function isRequest(b: Buffer, at: number, after: number, end: number): boolean {
-  if (after + 2 >= end || b[at + 2] !== 0x2f || b[at + 6] !== 0x2f) return false
-  return b[after] === 0x5d && b[after + 1] === 0x20 && b[after + 2] === 0x22
-}
-
-const TIME_KEYS = ['time', 'ts', 'timestamp', '@timestamp', 't'].map(key => Buffer.from(`${key}=`))
-
-/** Where the value of `time=` … begins that stands at `at`; -1 if none does. */
-function timeValueAt(b: Buffer, at: number, end: number): number {
-  if (b[at] !== 0x74 && b[at] !== 0x40) return -1
-  for (const key of TIME_KEYS) {
-    if (end - at <= key.length) continue
-    let i = 0
-    while (i < key.length && b[at + i] === key[i]) i++
-    if (i === key.length) return b[at + i] === 0x22 ? at + i + 1 : at + i
-  }
-  return -1
 }
 
 /** A word of letters only, but for a stop behind it, that is no level: the line has begun to talk. */
@@ -329,4 +406,52 @@ function isProse(b: Buffer, at: number, end: number): boolean {
   if (i === at) return false
   if (i < end - 1 || (i === end - 1 && b[i] !== 0x2c && b[i] !== 0x2e && b[i] !== 0x3a && b[i] !== 0x3b)) return false
   return levelOfWord(b, at, i) === 0
+}
+
+/** ` stdout F ` or ` stderr P `, as the runtimes of Kubernetes write it behind their time. */
+function isContainerLine(b: Buffer, after: number, end: number): boolean {
+  if (
+    end - after < 10 ||
+    b[after] !== 0x20 ||
+    b[after + 1] !== 0x73 ||
+    b[after + 2] !== 0x74 ||
+    b[after + 3] !== 0x64
+  ) {
+    return false
+  }
+  const isStream = (b[after + 4] === 0x6f && b[after + 6] === 0x74) || (b[after + 4] === 0x65 && b[after + 6] === 0x72)
+  return isStream && b[after + 7] === 0x20 && (b[after + 8] === 0x46 || b[after + 8] === 0x50)
+}
+
+/** Words of letters that stand before a time all the same: `web  | 2024-…` (docker compose), `app: 2024/01/02 …` (Go), `https 2024-…T…` (AWS). */
+function isLabel(b: Buffer, at: number, wordEnd: number, end: number, isFirst: boolean): boolean {
+  const next = skipSpace(b, wordEnd, end)
+  if (b[next] === 0x7c) return true
+  if (!isFirst || end - next < 19) return false
+  if (b[wordEnd - 1] === 0x3a) return b[next + 4] === 0x2f && b[next + 7] === 0x2f && b[next + 10] === 0x20
+  return b[at] === 0x68 && wordEnd - at >= 4 && wordEnd - at <= 5 && b[at + 1] === 0x74 && b[next + 10] === 0x54
+}
+
+/** `1234:M 02 Jan 2024 03:04:05.678 * Ready` */
+function redisLevel(b: Buffer, start: number, at: number, after: number, end: number): number {
+  if (!isDigit(b[start]) || at - start < 4 || b[at - 3] !== 0x3a || after + 2 >= end || b[after + 2] !== 0x20) return 0
+  switch (b[after + 1]) {
+    case 0x23: // #
+      return levelOfSeverity(4)
+    case 0x2a: // *
+      return levelOfSeverity(5)
+    case 0x2d: // -
+      return levelOfSeverity(6)
+    case 0x2e: // .
+      return levelOfSeverity(7)
+    default:
+      return 0
+  }
+}
+
+/** ` I NETWORK  [conn1] …`: a letter, then a word in upper case. */
+function mongoLevel(b: Buffer, after: number, end: number): number {
+  if (end - after < 6 || b[after] !== 0x20 || b[after + 2] !== 0x20) return 0
+  for (let i = after + 3; i < after + 6; i++) if (b[i] < 0x41 || b[i] > 0x5a) return 0
+  return levelOfLetter(b, after + 1, after + 2)
 }
