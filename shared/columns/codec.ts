@@ -1,0 +1,224 @@
+// Text into columns and back: the host's side of the core. What the streams hold: docs/formats/columns.md.
+
+import { CorruptBlockError } from '../block.ts'
+import { FORMAT_BYTES, FORMATS, HEAP, RESULT, STREAM_COUNT, STREAMS } from './core/places.ts'
+import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './core/variables.ts'
+import { type Core, openJsCore, openWasmCore } from './target.ts'
+
+/** What a variable is: a word with a digit; the same joined over `.` `:` `-`; a field between spaces or quotes. */
+export type Mode = 'words' | 'joined' | 'fields'
+export const MODES: readonly Mode[] = ['words', 'joined', 'fields']
+
+/** Nine, in the order of core/places.ts. */
+export type Streams = Uint8Array[]
+
+/** Text of one call. */
+export const COLUMNS_TEXT_BYTES_MAX = 16 * 1024 * 1024
+/** An instance that has grown beyond this is not kept: one large block must not hold its memory for ever. */
+const MEMORY_KEPT_BYTES_MAX = 48 * 1024 * 1024
+/** `formatOf` a template without a time stamp. */
+export const NO_STAMP = 255
+
+/** How a time stamp is written; core/stamps.ts lists the kinds. */
+export interface StampFormat {
+  kind: number
+  /** Digits of the fraction. */
+  digits: number
+}
+
+export interface AnalysedTemplate {
+  /** Lines of it, and the first of them. */
+  count: number
+  line: number
+  variables: number
+  /** Which variable of each of its lines is the first time stamp; -1 for none. */
+  stampVariable: number
+}
+
+/** Of every line its template and its first time stamp: what event columns are told from. */
+export interface LineStamps {
+  /** 0: the line has no template. Otherwise its number, from 1. */
+  readonly templateOf: Uint32Array
+  /** As it is written: seconds since 1970 or of the day, fraction in its own unit. */
+  readonly stampSeconds: Int32Array
+  readonly stampFractions: Int32Array
+  /** By number of the template: index into `formats`, or NO_STAMP; [0] is NO_STAMP. */
+  readonly formatOf: Uint8Array
+  readonly formats: readonly StampFormat[]
+}
+
+/** What the encoder found on the way. Views of the codec's memory: valid until its next call. */
+export interface Analysis extends LineStamps {
+  readonly lines: number
+  /** Offset behind the line feed of each line. */
+  readonly lineEnds: Uint32Array
+  /** By number - 1. */
+  readonly templates: readonly AnalysedTemplate[]
+  variableCount(line: number): number
+  /** Offset in the text. */
+  variableStart(line: number, index: number): number
+  variableLength(line: number, index: number): number
+  /** Lines whose template was guessed right. */
+  readonly predicted: number
+}
+
+export interface Encoded {
+  readonly mode: Mode
+  readonly streams: Streams
+  readonly analysis: Analysis
+}
+
+/** Text, and its lines as the decoder met them. */
+export interface Decoded extends LineStamps {
+  text: Buffer
+  lineEnds: Uint32Array
+}
+
+export interface ColumnsCodec {
+  readonly target: 'wasm' | 'js'
+  /**
+   * Text of whole lines (a last one may lack its line feed).
+   * @returns undefined if columns do not pay or the text does not fit; what it gives is valid until the next call
+   */
+  encode(text: Uint8Array, options?: { mode?: Mode }): Encoded | undefined
+  /** @throws CorruptBlockError */
+  decode(streams: Streams, textBytes: number): Buffer
+  /** The same, with what event columns are told from. Valid until the next call. */
+  decodeAll(streams: Streams, textBytes: number): Decoded
+}
+
+const PROBLEMS = [
+  '',
+  'a count is wrong',
+  'a template is wrong',
+  'a column is wrong',
+  'a line is wrong',
+  'text is too short',
+]
+
+export function createCodec(core: Core): ColumnsCodec {
+  const trimMemory = () => {
+    if (core.memory.byteLength > MEMORY_KEPT_BYTES_MAX) core.forget()
+  }
+
+  function encode(text: Uint8Array, options: { mode?: Mode } = {}): Encoded | undefined {
+    trimMemory()
+    if (text.length === 0 || text.length > COLUMNS_TEXT_BYTES_MAX) return undefined
+    const mode = options.mode ?? 'words'
+    const at = core.placeText(text.length)
+    new Uint8Array(core.memory, at, text.length).set(text)
+    if (core.encode(text.length, MODES.indexOf(mode)) !== 1) return undefined
+    const { memory } = core
+    const table = new Int32Array(memory, STREAMS, STREAM_COUNT * 2)
+    const streams: Streams = []
+    for (let k = 0; k < STREAM_COUNT; k++)
+      streams.push(new Uint8Array(memory, table[2 * k], table[2 * k + 1] - table[2 * k]))
+    return { mode, streams, analysis: analysisOf(memory) }
+  }
+
+  function decodeAll(streams: Streams, textBytes: number): Decoded {
+    trimMemory()
+    if (textBytes > COLUMNS_TEXT_BYTES_MAX) {
+      throw new CorruptBlockError(`text of ${textBytes} bytes is over ${COLUMNS_TEXT_BYTES_MAX}`)
+    }
+    try {
+      return decodeInto(core, streams, textBytes)
+    } catch (cause) {
+      // A trap leaves the instance in no known state.
+      if (!(cause instanceof CorruptBlockError)) core.forget()
+      if (cause instanceof WebAssembly.RuntimeError) throw new CorruptBlockError('columns end the decoder', { cause })
+      throw cause
+    }
+  }
+
+  return { target: core.target, encode, decodeAll, decode: (streams, bytes) => decodeAll(streams, bytes).text }
+}
+
+function decodeInto(core: Core, streams: Streams, textBytes: number): Decoded {
+  // STREAMS lies in the memory's first page.
+  const lengths = new Int32Array(core.memory, STREAMS, STREAM_COUNT * 2)
+  for (let k = 0; k < STREAM_COUNT; k++) lengths[2 * k + 1] = streams[k].length
+  core.placeStreams()
+  const table = new Int32Array(core.memory, STREAMS, STREAM_COUNT * 2)
+  const bytes = new Uint8Array(core.memory)
+  for (let k = 0; k < STREAM_COUNT; k++) bytes.set(streams[k], table[2 * k])
+  const result = core.decode(textBytes)
+  if (result !== textBytes)
+    throw new CorruptBlockError(`columns do not give their text: ${PROBLEMS[-result] ?? result}`)
+  const { memory } = core
+  const [output, lines, lineTable, templates, formats, templateTable] = new Int32Array(memory, RESULT, 6)
+  const words = new Int32Array(memory)
+  const column = (k: number) => lineTable + k * lines * 4
+  const lineEnds = new Uint32Array(memory, column(0), lines)
+  if (lines > 0 && lineEnds[lines - 1] > textBytes) lineEnds[lines - 1] = textBytes
+  return {
+    text: Buffer.from(memory, output, textBytes),
+    lineEnds,
+    templateOf: new Uint32Array(memory, column(1), lines),
+    stampSeconds: new Int32Array(memory, column(2), lines),
+    stampFractions: new Int32Array(memory, column(3), lines),
+    formatOf: Uint8Array.from({ length: templates + 1 }, (_, k) =>
+      k === 0 ? NO_STAMP : words[(templateTable >> 2) + 4 * k + 3],
+    ),
+    formats: formatsAt(memory, formats),
+  }
+}
+
+function formatsAt(memory: ArrayBuffer, count: number): StampFormat[] {
+  const table = new Int32Array(memory, FORMATS, (count * FORMAT_BYTES) / 4)
+  return Array.from({ length: count }, (_, k) => ({ kind: table[k * 4] & 7, digits: table[k * 4 + 1] & 15 }))
+}
+
+function analysisOf(memory: ArrayBuffer): Analysis {
+  const [
+    lines,
+    templateCount,
+    ,
+    starts,
+    templateOf,
+    firsts,
+    seconds,
+    fractions,
+    shapes,
+    formatCount,
+    predicted,
+    table,
+  ] = new Int32Array(memory, RESULT, 12)
+  const words = new Int32Array(memory)
+  const variableAt = (line: number, index: number) => (words[(firsts >> 2) + line] + index * VARIABLE_BYTES) >> 2
+  const variableCount = (line: number) => words[(shapes >> 2) + line] >>> 8
+  const templates: AnalysedTemplate[] = []
+  const formatOf = new Uint8Array(templateCount + 1).fill(NO_STAMP)
+  for (let k = 0; k < templateCount; k++) {
+    const line = words[(table >> 2) + 2 * k]
+    const variables = variableCount(line)
+    formatOf[k + 1] = words[(shapes >> 2) + line] & 255
+    let stampVariable = -1
+    for (let i = 0; i < variables && stampVariable < 0; i++) {
+      if ((words[variableAt(line, i) + 1] & (STAMP | LATER)) === STAMP) stampVariable = i
+    }
+    templates.push({ count: words[(table >> 2) + 2 * k + 1], line, variables, stampVariable })
+  }
+  return {
+    lines,
+    lineEnds: new Uint32Array(memory, starts + 4, lines),
+    templateOf: new Uint32Array(memory, templateOf, lines),
+    templates,
+    stampSeconds: new Int32Array(memory, seconds, lines),
+    stampFractions: new Int32Array(memory, fractions, lines),
+    formats: formatsAt(memory, formatCount),
+    formatOf,
+    variableCount,
+    variableStart: (line, index) => words[variableAt(line, index)] - HEAP,
+    variableLength: (line, index) => words[variableAt(line, index) + 1] & LENGTH_MASK,
+    predicted,
+  }
+}
+
+let shared: ColumnsCodec | undefined
+
+/** The codec of this thread: WebAssembly where it was built, else plain JavaScript, half as fast. */
+export function columnsCodec(): ColumnsCodec {
+  shared ??= createCodec(openWasmCore() ?? openJsCore())
+  return shared
+}

@@ -1,0 +1,226 @@
+// Events as bytes, kind "columns": what like lines share is written once, the rest column by column. Little-endian.
+// docs/formats/columns.md draws all of it; the streams are those of core/ and event-columns.ts.
+//
+//   0           1             5               9
+//   ┌───────────┬─────────────┬───────────────┬─────────────────────────────────────────────────┬─────────┬─────────┐
+//   │ version 1 │ crc32   u32 │ text crc  u32 │ varints: events, text bytes,                     │ frame A │ frame B │
+//   │           │             │               │ bytes of streams 0 to 9, bytes of frame A        │ zstd    │ zstd    │
+//   └───────────┴─────────────┴───────────────┴─────────────────────────────────────────────────┴─────────┴─────────┘
+//   crc32      IEEE, over all that follows it
+//   text crc   over the text the block decodes to
+//   frame A    streams 0 1 6 8 7, end to end: templates, descriptors, entries, raw lines, texts
+//   frame B    streams 2 3 5 4 9: template ids, first time stamps, entry ids, integers, event columns
+//   Like lies by like: two frames take 5 % less than one, and a search can do without B where A says no.
+import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { CorruptBlockError } from '../block.ts'
+import { EVENT_BYTES_MAX, type Events, LEVELS, type Run } from '../events.ts'
+import { COLUMNS_TEXT_BYTES_MAX, columnsCodec, MODES, type Mode, type Streams } from './codec.ts'
+import { decodeEventColumns, encodeEventColumns, endsOf } from './event-columns.ts'
+import { VarintReader, VarintWriter } from './varints.ts'
+
+const VERSION = 1
+const VARINTS_AT = 9
+/** Streams of the codec, and the event columns. */
+const BLOCK_STREAMS = 10
+const FRAME_A = [0, 1, 6, 8, 7]
+const FRAME_B = [2, 3, 5, 4, 9]
+const EVENT_STREAM = 9
+/** Of 64 KB and less all three modes are tried, of more only this much of it. */
+const SAMPLE_BYTES = 64 * 1024
+/** After so many blocks the mode is chosen again. */
+const BLOCKS_PER_CHOICE = 64
+/** Streams that take more of the text than this do not pay: lines and zstd do as well, and faster. */
+const STREAM_SHARE_MAX = 0.75
+/** Event columns of blocks that are not worth it may be longer than the text: 8 varints of up to 10 bytes an event. */
+const EVENT_COLUMN_BYTES_MAX = 48
+/** Allocated at once on the word of a header that may be wrong. */
+const CHUNK_BYTES_MAX = 8 * 1024 * 1024
+
+/** Which mode did best for a source (or whatever is alike): one object per source, kept between blocks. */
+export class ModeMemory {
+  mode: Mode | undefined
+  blocks = 0
+}
+
+/**
+ * @param zstdLevel  1 for packets (the tailer's time is dear), 9 for segments (read for years)
+ * @param memory     where the chosen mode is kept; without it every block is a choice of its own
+ * @returns undefined if columns do not pay or the text does not fit: use kind lines
+ */
+export function encodeColumnsBlock(events: Events, zstdLevel: number, memory = new ModeMemory()): Buffer | undefined {
+  const mode = chooseMode(events.bytes, memory)
+  const encoded = mode && columnsCodec().encode(events.bytes, { mode })
+  if (encoded === undefined) return undefined
+  const { streams, analysis } = encoded
+  const streamBytes = streams.reduce((sum, stream) => sum + stream.length, 0)
+  if (streamBytes > STREAM_SHARE_MAX * events.bytes.length) return undefined
+  const all = [...streams, encodeEventColumns(events, analysis.lineEnds, analysis)]
+  const frame = (numbers: number[]) => deflate(Buffer.concat(numbers.map(k => all[k])), zstdLevel)
+  const frameA = frame(FRAME_A)
+  const frameB = frame(FRAME_B)
+
+  const varints = new VarintWriter()
+  varints.put(events.ends.length)
+  varints.put(events.bytes.length)
+  for (const stream of all) varints.put(stream.length)
+  varints.put(frameA.length)
+  const block = Buffer.concat([Buffer.alloc(VARINTS_AT), varints.bytes, frameA, frameB])
+  block[0] = VERSION
+  block.writeUInt32LE(crc32(events.bytes), 5)
+  block.writeUInt32LE(crc32(block.subarray(5)), 1)
+  return block
+}
+
+/** @throws CorruptBlockError */
+export function decodeColumnsBlock(block: Buffer, runs: Run[], names: string[]): Events {
+  const header = readColumnsHeader(block)
+  const streams: Streams = []
+  inflateFrame(header, 'A').forEach((stream, k) => {
+    streams[FRAME_A[k]] = stream
+  })
+  inflateFrame(header, 'B').forEach((stream, k) => {
+    streams[FRAME_B[k]] = stream
+  })
+  const decoded = columnsCodec().decodeAll(streams.slice(0, EVENT_STREAM), header.textBytes)
+  if (crc32(decoded.text) !== header.textCrc)
+    throw new CorruptBlockError('the text does not have the checksum of the header')
+  const columns = decodeEventColumns(streams[EVENT_STREAM], header.events, decoded)
+  const { lines, times, levels, flags, hosts, apps } = columns
+  const ends = endsOf(columns, decoded.lineEnds)
+  const events: Events = {
+    runs,
+    bytes: Buffer.from(decoded.text),
+    ends,
+    lines,
+    times,
+    levels,
+    flags,
+    hosts,
+    apps,
+    names,
+  }
+  checkEvents(events)
+  return events
+}
+
+export interface ColumnsHeader {
+  events: number
+  textBytes: number
+  textCrc: number
+  streamBytes: number[]
+  frameA: Buffer
+  frameB: Buffer
+}
+
+/** Checks version, checksum and bounds; inflates nothing. @throws CorruptBlockError */
+export function readColumnsHeader(block: Buffer): ColumnsHeader {
+  if (block.length < VARINTS_AT) throw new CorruptBlockError(`a block of ${block.length} bytes has no header`)
+  if (block[0] !== VERSION) throw new CorruptBlockError(`columns of version ${block[0]}: this program reads 1`)
+  if (block.readUInt32LE(1) !== crc32(block.subarray(5))) throw new CorruptBlockError('the checksum is wrong')
+  const reader = new VarintReader(block, VARINTS_AT)
+  const events = reader.next('events', 2 ** 31)
+  const textBytes = reader.next('text bytes', COLUMNS_TEXT_BYTES_MAX)
+  const streamBytes: number[] = []
+  let left = textBytes
+  for (let k = 0; k < BLOCK_STREAMS; k++) {
+    const bytes = reader.next(`bytes of stream ${k}`, k === EVENT_STREAM ? events * EVENT_COLUMN_BYTES_MAX + 64 : left)
+    streamBytes.push(bytes)
+    if (k !== EVENT_STREAM) left -= bytes
+  }
+  // An event has a byte of text, or bytes that say that it has none.
+  if (events > textBytes + streamBytes[EVENT_STREAM])
+    throw new CorruptBlockError(`${events} events of ${textBytes} bytes`)
+  const frameBytes = reader.next('bytes of frame A', block.length - reader.at)
+  const frameB = reader.at + frameBytes
+  return {
+    events,
+    textBytes,
+    textCrc: block.readUInt32LE(5),
+    streamBytes,
+    frameA: block.subarray(reader.at, frameB),
+    frameB: block.subarray(frameB),
+  }
+}
+
+/** The streams of a frame, in its order. @throws CorruptBlockError */
+export function inflateFrame(header: ColumnsHeader, name: 'A' | 'B'): Buffer[] {
+  const numbers = name === 'A' ? FRAME_A : FRAME_B
+  const bytes = numbers.reduce((sum, k) => sum + header.streamBytes[k], 0)
+  const frame = inflate(name === 'A' ? header.frameA : header.frameB, bytes)
+  let at = 0
+  return numbers.map(k => {
+    const from = at
+    at += header.streamBytes[k]
+    return frame.subarray(from, at)
+  })
+}
+
+function inflate(frame: Buffer, bytes: number): Buffer {
+  let raw: Buffer
+  try {
+    const chunkSize = Math.max(64, Math.min(bytes + 1, CHUNK_BYTES_MAX))
+    raw = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, bytes), chunkSize })
+  } catch (cause) {
+    throw new CorruptBlockError(`does not inflate: ${(cause as Error).message}`, { cause })
+  }
+  if (raw.length !== bytes) throw new CorruptBlockError(`inflated to ${raw.length} bytes instead of ${bytes}`)
+  return raw
+}
+
+function deflate(raw: Buffer, level: number): Buffer {
+  return zstdCompressSync(raw, { params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: chunkOf(raw) })
+}
+
+/** One chunk for the whole result: columns shrink to a third or less. */
+function chunkOf(raw: Buffer): number {
+  return Math.max(1024, Math.min(CHUNK_BYTES_MAX, raw.length >> 1))
+}
+
+/** Undefined if no mode takes the text. */
+function chooseMode(text: Buffer, memory: ModeMemory): Mode | undefined {
+  if (memory.mode !== undefined && ++memory.blocks < BLOCKS_PER_CHOICE) return memory.mode
+  memory.blocks = 0
+  let sample = text
+  if (text.length > SAMPLE_BYTES) {
+    // From the middle, whole lines.
+    const from = text.indexOf(10, (text.length - SAMPLE_BYTES) >> 1) + 1
+    const end = text.lastIndexOf(10, from + SAMPLE_BYTES) + 1
+    if (end > from) sample = text.subarray(from, end)
+  }
+  let least = Number.POSITIVE_INFINITY
+  memory.mode = undefined
+  for (const mode of MODES) {
+    const streams = columnsCodec().encode(sample, { mode })?.streams
+    if (streams === undefined) continue
+    const bytes = [FRAME_A, FRAME_B].reduce((sum, numbers) => {
+      return sum + deflate(Buffer.concat(numbers.filter(k => k < EVENT_STREAM).map(k => streams[k])), 1).length
+    }, 0)
+    if (bytes >= least) continue
+    least = bytes
+    memory.mode = mode
+  }
+  return memory.mode
+}
+
+function checkEvents(events: Events): void {
+  const { runs, names, ends } = events
+  let i = 0
+  for (const run of runs) {
+    const start = i === 0 ? 0 : ends[i - 1]
+    i += run.events
+    if (i > ends.length || (run.events > 0 ? ends[i - 1] : start) - start !== run.to - run.from) {
+      throw new CorruptBlockError(`run ${run.source} ${run.from}–${run.to} does not fit its ${run.events} events`)
+    }
+  }
+  if (i !== ends.length) throw new CorruptBlockError(`runs of ${i} events in a block of ${ends.length}`)
+  let start = 0
+  for (let n = 0; n < ends.length; n++) {
+    if (ends[n] - start > EVENT_BYTES_MAX) throw new CorruptBlockError(`event ${n} is over ${EVENT_BYTES_MAX} bytes`)
+    if (events.hosts[n] >= names.length || events.apps[n] >= names.length || events.levels[n] >= LEVELS.length) {
+      throw new CorruptBlockError(`event ${n} names what is not in the lists`)
+    }
+    start = ends[n]
+  }
+  if (start !== events.bytes.length)
+    throw new CorruptBlockError(`events of ${start} bytes in a text of ${events.bytes.length}`)
+}

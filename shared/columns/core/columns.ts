@@ -1,0 +1,339 @@
+// One column: the values of one variable of one template, in the order of its lines. Described by a kind byte and what
+// belongs to it (varints in the descriptor stream):
+//
+//   0 constant    its text in ENTRIES
+//   1 integer     width (of zero padding, 0 none) · form = delta | planes << 1 · if delta: first value · if planes is 7: bytes
+//                 values in INTEGERS: `planes` byte planes (all low bytes, then the next …), or varints; a delta is zigzag
+//   2 dictionary  entries; their texts in ENTRIES, ids in ENTRY_IDS: one byte plane up to 256 entries, two up to 65 536, else three
+//   3 text        prefix bytes · prefix · bytes; the rest of each value in TEXTS
+//   4 digits      high digits; if not 0 an integer body of the digits before the last 9; an integer body
+//   5 prefixed    prefix bytes · prefix · then as kind 4
+//
+//   A later time stamp is two integer columns (kind 1): seconds, then fraction. Texts end with a line feed each.
+
+import { firstVariable } from './lines.ts'
+import { div, equal, type i32, leadingZeros, load8, load32, mul, store8, store32, zero } from './memory.ts'
+import {
+  aligned,
+  CLASSES,
+  DESCRIPTORS,
+  DIGIT,
+  ENTRIES,
+  ENTRY_IDS,
+  INTEGERS,
+  POWERS,
+  powerOfTwo,
+  TEXTS,
+} from './places.ts'
+import {
+  placeStream,
+  putDescriptor,
+  putEntry,
+  putText,
+  putVarint,
+  setStreamEnd,
+  streamEnd,
+  varintBytes,
+} from './streams.ts'
+import { LATER, LENGTH_MASK, NUMBER, STAMP, VARIABLE_BYTES, zigzag } from './variables.ts'
+
+export const KIND_CONSTANT: i32 = 0
+export const KIND_INTEGER: i32 = 1
+export const KIND_DICTIONARY: i32 = 2
+export const KIND_TEXT: i32 = 3
+export const KIND_NUMERAL: i32 = 4
+export const KIND_PREFIXED: i32 = 5
+/** Instead of a number of planes. */
+export const VARINTS: i32 = 7
+
+/** A dictionary pays if its entries are fewer than a third of the values, of numbers a fifth; never under so many. */
+const TEXTS_PER_ENTRY: i32 = 3
+const NUMBERS_PER_ENTRY: i32 = 5
+const ENTRIES_MIN: i32 = 4
+const PREFIX_BYTES_MAX: i32 = 255
+/** Digits of a value of kind 4: two integers of 9. */
+const NUMERAL_DIGITS_MAX: i32 = 18
+
+/** Of the column at hand, per value: address of its variable, its integer, its entry. Then the dictionary's. */
+let variables: i32 = 0
+let integers: i32 = 0
+let entryIds: i32 = 0
+let entries: i32 = 0
+let slots: i32 = 0
+let slotMask: i32 = 0
+/** Slots of an older generation are empty: nothing has to be cleared between columns. */
+let generation: i32 = 0
+
+/** Room for columns of up to `lines` values; the place behind. */
+export function placeColumns(at: i32, lines: i32): i32 {
+  const bytes = aligned(lines * 4 + 4)
+  variables = at
+  integers = at + bytes
+  entryIds = at + 2 * bytes
+  entries = at + 3 * bytes
+  slots = at + 4 * bytes
+  slotMask = powerOfTwo(lines) - 1
+  return aligned(slots + (slotMask + 1) * 8)
+}
+
+export function clearColumns(): void {
+  zero(slots, (slotMask + 1) * 8)
+  generation = 0
+}
+
+/** Variable `index` of the lines at `order`, `count` of them. */
+export function putColumn(order: i32, count: i32, index: i32): void {
+  const offset = index * VARIABLE_BYTES
+  const model = firstVariable(load32(order)) + offset
+  const modelShape = load32(model + 4)
+  if ((modelShape & LATER) !== 0) {
+    for (let k: i32 = 0; k < count; k++) {
+      store32(integers + k * 4, load32(firstVariable(load32(order + k * 4)) + offset + 8))
+    }
+    putDescriptor(KIND_INTEGER)
+    putIntegers(count, 0)
+    return
+  }
+  if ((modelShape & STAMP) !== 0) return
+
+  const modelStart = load32(model)
+  const modelLength = modelShape & LENGTH_MASK
+  const modelValue = load32(model + 8)
+  let isConstant: i32 = 1
+  let isNumber: i32 = 1
+  let isEqualLong: i32 = 1
+  let hasZeros: i32 = 0
+  let leastLength = modelLength
+  for (let k: i32 = 0; k < count; k++) {
+    const variable = firstVariable(load32(order + k * 4)) + offset
+    const shape = load32(variable + 4)
+    const value = load32(variable + 8)
+    const length = shape & LENGTH_MASK
+    store32(variables + k * 4, variable)
+    store32(integers + k * 4, value)
+    if ((shape & NUMBER) === 0) isNumber = 0
+    else if (length > 1 && value < load32(POWERS + length * 4 - 4)) hasZeros = 1
+    if (length !== modelLength) {
+      isEqualLong = 0
+      isConstant = 0
+      if (length < leastLength) leastLength = length
+    } else if (isConstant !== 0) {
+      if (value !== modelValue || equal(load32(variable), modelStart, length) === 0) isConstant = 0
+    }
+  }
+  if (isConstant !== 0) {
+    putDescriptor(KIND_CONSTANT)
+    putEntry(ENTRIES, modelStart, modelLength)
+    return
+  }
+  const isInteger: i32 = isNumber !== 0 && (hasZeros === 0 || isEqualLong !== 0) ? 1 : 0
+  const width: i32 = hasZeros !== 0 ? modelLength : 0
+  if (isInteger !== 0 && areSmall(count) !== 0) {
+    putDescriptor(KIND_INTEGER)
+    putIntegers(count, width)
+    return
+  }
+  if (tryDictionary(count, div(count, isInteger !== 0 ? NUMBERS_PER_ENTRY : TEXTS_PER_ENTRY)) !== 0) return
+  if (isInteger !== 0) {
+    putDescriptor(KIND_INTEGER)
+    putIntegers(count, width)
+    return
+  }
+  const prefix = commonPrefix(count, modelStart, leastLength)
+  if (tryNumeral(count, prefix, modelStart, modelLength, isEqualLong) !== 0) return
+  putDescriptor(KIND_TEXT)
+  putPrefix(modelStart, prefix)
+  let bytes: i32 = 0
+  for (let k: i32 = 0; k < count; k++) bytes += (load32(load32(variables + k * 4) + 4) & LENGTH_MASK) - prefix + 1
+  putDescriptor(bytes)
+  for (let k: i32 = 0; k < count; k++) {
+    const variable = load32(variables + k * 4)
+    putEntry(TEXTS, load32(variable) + prefix, (load32(variable + 4) & LENGTH_MASK) - prefix)
+  }
+}
+
+function putPrefix(start: i32, length: i32): void {
+  putDescriptor(length)
+  putText(DESCRIPTORS, start, length)
+}
+
+/** 1 if the integers take little as they are: under 1.3 bytes as varints of deltas, or all below 256. */
+function areSmall(count: i32): i32 {
+  let bytes: i32 = 0
+  let isByte: i32 = 1
+  let former = load32(integers)
+  for (let k: i32 = 0; k < count; k++) {
+    const value = load32(integers + k * 4)
+    bytes += varintBytes(zigzag((value - former) | 0))
+    if (value > 255) isByte = 0
+    former = value
+  }
+  return isByte !== 0 || bytes * 10 < count * 13 ? 1 : 0
+}
+
+/** The body of an integer column. */
+function putIntegers(count: i32, width: i32): void {
+  let bits: i32 = 0
+  let deltaBits: i32 = 0
+  let all: i32 = 0
+  let allDeltas: i32 = 0
+  const first = load32(integers)
+  let former = first
+  for (let k: i32 = 0; k < count; k++) {
+    const value = load32(integers + k * 4)
+    const delta = zigzag((value - former) | 0)
+    former = value
+    bits += 32 - leadingZeros(value)
+    deltaBits += 32 - leadingZeros(delta)
+    all |= value
+    allDeltas |= delta
+  }
+  const isDelta: i32 = deltaBits < bits ? 1 : 0
+  let planes = (39 - leadingZeros(isDelta !== 0 ? allDeltas : all)) >> 3
+  if (planes > 1 && (isDelta !== 0 ? deltaBits : bits) < count * 7) planes = VARINTS
+  putDescriptor(width)
+  putDescriptor(isDelta | (planes << 1))
+  if (isDelta !== 0) {
+    putDescriptor(first)
+    former = first
+    for (let k: i32 = 0; k < count; k++) {
+      const value = load32(integers + k * 4)
+      store32(integers + k * 4, zigzag((value - former) | 0))
+      former = value
+    }
+  }
+  let at = streamEnd(INTEGERS)
+  if (planes === VARINTS) {
+    const begin = at
+    for (let k: i32 = 0; k < count; k++) at = putVarint(at, load32(integers + k * 4))
+    putDescriptor(at - begin)
+    setStreamEnd(INTEGERS, at)
+    return
+  }
+  for (let plane: i32 = 0; plane < planes; plane++) {
+    const shift = plane * 8
+    for (let k: i32 = 0; k < count; k++) store8(at + k, load32(integers + k * 4) >>> shift)
+    at += count
+  }
+  setStreamEnd(INTEGERS, at)
+}
+
+/** 1 if there are few different texts: then the column is written. */
+function tryDictionary(count: i32, share: i32): i32 {
+  let max = share < ENTRIES_MIN ? ENTRIES_MIN : share
+  if (max > slotMask >> 1) max = slotMask >> 1
+  generation++
+  let entryCount: i32 = 0
+  for (let k: i32 = 0; k < count; k++) {
+    const variable = load32(variables + k * 4)
+    const length = load32(variable + 4) & LENGTH_MASK
+    const value = load32(variable + 8)
+    const start = load32(variable)
+    let slot = mul(value ^ length, -1640531535)
+    slot = (slot ^ (slot >>> 16)) & slotMask
+    let id: i32 = -1
+    while (load32(slots + slot * 8) === generation) {
+      const candidate = load32(slots + slot * 8 + 4)
+      const other = load32(entries + candidate * 4)
+      if (load32(other + 8) === value && (load32(other + 4) & LENGTH_MASK) === length) {
+        if (equal(load32(other), start, length) !== 0) {
+          id = candidate
+          break
+        }
+      }
+      slot = (slot + 1) & slotMask
+    }
+    if (id < 0) {
+      if (entryCount === max) return 0
+      id = entryCount++
+      store32(slots + slot * 8, generation)
+      store32(slots + slot * 8 + 4, id)
+      store32(entries + id * 4, variable)
+    }
+    store32(entryIds + k * 4, id)
+  }
+  putDescriptor(KIND_DICTIONARY)
+  putDescriptor(entryCount)
+  for (let id: i32 = 0; id < entryCount; id++) {
+    const variable = load32(entries + id * 4)
+    putEntry(ENTRIES, load32(variable), load32(variable + 4) & LENGTH_MASK)
+  }
+  let at = streamEnd(ENTRY_IDS)
+  const planes: i32 = idPlanes(entryCount)
+  for (let plane: i32 = 0; plane < planes; plane++) {
+    const shift = plane * 8
+    for (let k: i32 = 0; k < count; k++) store8(at + k, load32(entryIds + k * 4) >>> shift)
+    at += count
+  }
+  setStreamEnd(ENTRY_IDS, at)
+  return 1
+}
+
+/** Byte planes of the ids of a dictionary. */
+export function idPlanes(entryCount: i32): i32 {
+  return entryCount <= 256 ? 1 : entryCount <= 65536 ? 2 : 3
+}
+
+/** Bytes that all values begin with, not ending in a digit; 0 where it would save little. */
+function commonPrefix(count: i32, modelStart: i32, leastLength: i32): i32 {
+  let prefix = leastLength < PREFIX_BYTES_MAX ? leastLength : PREFIX_BYTES_MAX
+  for (let k: i32 = 0; k < count && prefix > 0; k++) {
+    const start = load32(load32(variables + k * 4))
+    let same: i32 = 0
+    while (same < prefix && load8(start + same) === load8(modelStart + same)) same++
+    prefix = same
+  }
+  while (prefix > 0 && (load8(CLASSES + load8(modelStart + prefix - 1)) & DIGIT) !== 0) prefix--
+  return prefix < 2 ? 0 : prefix
+}
+
+/** 1 if all values are the prefix and digits that an integer can hold: then the column is written. */
+function tryNumeral(count: i32, prefix: i32, modelStart: i32, modelLength: i32, isEqualLong: i32): i32 {
+  for (let k: i32 = 0; k < count; k++) {
+    const variable = load32(variables + k * 4)
+    const start = load32(variable) + prefix
+    const digits = (load32(variable + 4) & LENGTH_MASK) - prefix
+    if (digits < 1 || digits > NUMERAL_DIGITS_MAX) return 0
+    if (isEqualLong === 0 && (digits > 9 || (digits > 1 && load8(start) === 48))) return 0
+    for (let i: i32 = 0; i < digits; i++) if ((load8(CLASSES + load8(start + i)) & DIGIT) === 0) return 0
+  }
+  if (prefix > 0) {
+    putDescriptor(KIND_PREFIXED)
+    putPrefix(modelStart, prefix)
+  } else putDescriptor(KIND_NUMERAL)
+  const digits = modelLength - prefix
+  const high: i32 = isEqualLong !== 0 && digits > 9 ? digits - 9 : 0
+  putDescriptor(high)
+  if (high > 0) {
+    takeDigits(count, prefix, high)
+    putIntegers(count, high)
+  }
+  takeDigits(count, prefix + high, 0)
+  putIntegers(count, isEqualLong !== 0 ? digits - high : 0)
+  return 1
+}
+
+/** The number in the digits behind `skip` bytes of each value; `digits` 0: all of them. */
+function takeDigits(count: i32, skip: i32, digits: i32): void {
+  for (let k: i32 = 0; k < count; k++) {
+    const variable = load32(variables + k * 4)
+    const start = load32(variable) + skip
+    const end = digits > 0 ? start + digits : load32(variable) + (load32(variable + 4) & LENGTH_MASK)
+    let value: i32 = 0
+    for (let at = start; at < end; at++) value = mul(value, 10) + load8(at) - 48
+    store32(integers + k * 4, value)
+  }
+}
+
+/** Upper bounds of what `putColumn` writes, for `variableTotal` values of `textBytes` bytes in all. */
+export function placeColumnStreams(at: i32, variableTotal: i32, textBytes: i32): i32 {
+  // Planes are at most 4 bytes a value (kind 4: two integers for at least 10 bytes of text), ids 3.
+  placeStream(INTEGERS, at)
+  let next = aligned(at + variableTotal * 5 + textBytes + 64)
+  placeStream(ENTRY_IDS, next)
+  next = aligned(next + variableTotal * 3 + 64)
+  placeStream(ENTRIES, next)
+  next = aligned(next + variableTotal + textBytes + 64)
+  placeStream(TEXTS, next)
+  return aligned(next + variableTotal + textBytes + 64)
+}

@@ -1,0 +1,3 @@
+// What the host calls. The WebAssembly module exports these names.
+export { decode, placeStreams } from './decode.ts'
+export { encode, placeText } from './encode.ts'

@@ -1,0 +1,76 @@
+// The one module that differs between the two forms of the codec. Here: plain JavaScript on typed arrays. For WebAssembly
+// the build puts memory.as in its place, where the same names are single instructions. All other modules of this folder
+// know numbers of 32 bits and addresses only.
+export type i32 = number
+
+const PAGE_BYTES = 65536
+/** Reads may run so far behind what is reserved, writes of `copy` too: nothing of value lies there. */
+export const SLACK_BYTES: i32 = 64
+
+let bytes = new Uint8Array(PAGE_BYTES)
+let words = new Int32Array(bytes.buffer)
+
+/** Makes addresses below `end` usable, the bytes so far kept. Grows by a quarter at least, so that copying stays rare. */
+export function reserve(end: i32): void {
+  if (end <= bytes.length) return
+  const larger = new Uint8Array(Math.ceil(Math.max(end, bytes.length * 1.25) / PAGE_BYTES) * PAGE_BYTES)
+  larger.set(bytes)
+  bytes = larger
+  words = new Int32Array(larger.buffer)
+}
+
+/** Not for the modules of the core: the host's view. */
+export function memoryBuffer(): ArrayBuffer {
+  return bytes.buffer
+}
+
+/** Not for the modules of the core: gives a large memory back. */
+export function forgetMemory(): void {
+  bytes = new Uint8Array(PAGE_BYTES)
+  words = new Int32Array(bytes.buffer)
+}
+
+export function load8(at: i32): i32 {
+  return bytes[at]
+}
+
+export function load32(at: i32): i32 {
+  return words[at >> 2]
+}
+
+export function store8(at: i32, value: i32): void {
+  bytes[at] = value
+}
+
+export function store32(at: i32, value: i32): void {
+  words[at >> 2] = value
+}
+
+export function mul(a: i32, b: i32): i32 {
+  return Math.imul(a, b)
+}
+
+/** Towards zero. */
+export function div(a: i32, b: i32): i32 {
+  return (a / b) | 0
+}
+
+export function leadingZeros(value: i32): i32 {
+  return Math.clz32(value)
+}
+
+export function zero(at: i32, count: i32): void {
+  bytes.fill(0, at, at + count)
+}
+
+/** 1 if `count` bytes are equal. */
+export function equal(a: i32, b: i32, count: i32): i32 {
+  for (let i = 0; i < count; i++) if (bytes[a + i] !== bytes[b + i]) return 0
+  return 1
+}
+
+/** Not for overlapping places. The WebAssembly form writes up to 8 bytes too many. */
+export function copy(to: i32, from: i32, count: i32): void {
+  if (count < 64) for (let i = 0; i < count; i++) bytes[to + i] = bytes[from + i]
+  else bytes.copyWithin(to, from, from + count)
+}

@@ -1,0 +1,142 @@
+// Templates: lines of equal static bytes with variables at equal places. Found by hash, then compared byte by byte: the
+// hash is weak and logs are hostile input.
+
+import { firstVariable, keepRaw, keepShape, lineStart, setTemplate, variableCount } from './lines.ts'
+import { equal, type i32, load32, store32, zero } from './memory.ts'
+import { aligned, powerOfTwo } from './places.ts'
+import { hashA, hashB } from './tokens.ts'
+import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './variables.ts'
+
+/** Lines of a new template are kept raw from here on. */
+export const TEMPLATES_MAX: i32 = 65000
+
+/** Number from 1; 0 is "raw". Of each: a line that stands for it, how many lines, number in the block, first in `order`. */
+export let templateCount: i32 = 0
+let table: i32 = 0
+let tableMask: i32 = 0
+let representatives: i32 = 0
+let counts: i32 = 0
+let numbers: i32 = 0
+let firsts: i32 = 0
+/** The template that followed this one last time. */
+let followers: i32 = 0
+
+const ENTRY_BYTES: i32 = 12
+const FORMAT_BITS: i32 = 0x0f000000
+
+/** Room for the templates of a block of so many lines; the place behind. */
+export function placeTemplates(at: i32, linesMax: i32): i32 {
+  // Rare templates are looked for a second time, by fields: two for each line at most.
+  const max = linesMax * 2 < TEMPLATES_MAX ? linesMax * 2 : TEMPLATES_MAX
+  const entries = powerOfTwo(max + (max >> 1))
+  const bytes = aligned(max * 4 + 8)
+  templateCount = 0
+  tableMask = entries - 1
+  table = at
+  representatives = aligned(table + entries * ENTRY_BYTES)
+  counts = representatives + bytes
+  numbers = counts + bytes
+  firsts = numbers + bytes
+  followers = firsts + bytes
+  return followers + bytes
+}
+
+export function clearTemplates(): void {
+  zero(table, (tableMask + 1) * ENTRY_BYTES)
+  store32(followers, 0)
+  store32(counts, 0)
+  store32(numbers, 0)
+}
+
+export function representative(template: i32): i32 {
+  return load32(representatives + template * 4)
+}
+
+export function countOf(template: i32): i32 {
+  return load32(counts + template * 4)
+}
+
+export function setCount(template: i32, count: i32): void {
+  store32(counts + template * 4, count)
+}
+
+export function numberOf(template: i32): i32 {
+  return load32(numbers + template * 4)
+}
+
+export function setNumber(template: i32, number: i32): void {
+  store32(numbers + template * 4, number)
+}
+
+export function firstInOrder(template: i32): i32 {
+  return load32(firsts + template * 4)
+}
+
+export function setFirstInOrder(template: i32, index: i32): void {
+  store32(firsts + template * 4, index)
+}
+
+export function followerOf(template: i32): i32 {
+  return load32(followers + template * 4)
+}
+
+export function setFollower(template: i32, follower: i32): void {
+  store32(followers + template * 4, follower)
+}
+
+/** The template of a line that was just read into variables; a new one if there is none yet. */
+export function findTemplate(line: i32, lineEnd: i32): void {
+  keepShape(line)
+  let slot = (hashA ^ (hashA >>> 15)) & tableMask
+  for (;;) {
+    const at = table + slot * ENTRY_BYTES
+    const template = load32(at)
+    if (template === 0) {
+      if (templateCount === TEMPLATES_MAX || (templateCount + 1) * 4 > tableMask * 3) {
+        keepRaw(line)
+        return
+      }
+      templateCount++
+      store32(at, templateCount)
+      store32(at + 4, hashA)
+      store32(at + 8, hashB)
+      store32(representatives + templateCount * 4, line)
+      setCount(templateCount, 1)
+      setFollower(templateCount, 0)
+      setTemplate(line, templateCount)
+      return
+    }
+    if (load32(at + 4) === hashA && load32(at + 8) === hashB && isOf(line, lineEnd, representative(template)) !== 0) {
+      setCount(template, countOf(template) + 1)
+      setTemplate(line, template)
+      return
+    }
+    slot = (slot + 1) & tableMask
+  }
+}
+
+/** 1 if static bytes and kinds of variables of the line are those of `other`. */
+function isOf(line: i32, lineEnd: i32, other: i32): i32 {
+  const count = variableCount(line)
+  if (count !== variableCount(other)) return 0
+  let a = firstVariable(line)
+  let b = firstVariable(other)
+  let at = lineStart(line)
+  let bt = lineStart(other)
+  for (let i: i32 = 0; i < count; i++) {
+    const startA = load32(a)
+    const startB = load32(b)
+    const shapeA = load32(a + 4)
+    const shapeB = load32(b + 4)
+    if (startA - at !== startB - bt) return 0
+    if (((shapeA ^ shapeB) & (STAMP | LATER)) !== 0) return 0
+    if ((shapeA & STAMP) !== 0 && ((shapeA ^ shapeB) & FORMAT_BITS) !== 0) return 0
+    if (equal(at, bt, startA - at) === 0) return 0
+    at = startA + (shapeA & LENGTH_MASK)
+    bt = startB + (shapeB & LENGTH_MASK)
+    a += VARIABLE_BYTES
+    b += VARIABLE_BYTES
+  }
+  const rest = lineEnd - at
+  return rest === lineStart(other + 1) - 1 - bt ? equal(at, bt, rest) : 0
+}

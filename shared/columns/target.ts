@@ -1,0 +1,65 @@
+// The two forms of the core: one WebAssembly instance, or the modules of core/ as they are. Either holds one memory, so
+// one block at a time; calls are synchronous, so nobody else can come between.
+import { readFileSync } from 'node:fs'
+import { decode, encode, placeStreams, placeText } from './core/main.ts'
+import { forgetMemory, memoryBuffer } from './core/memory.ts'
+import { forgetTables } from './core/places.ts'
+
+export interface Core {
+  readonly target: 'wasm' | 'js'
+  /** Changes when the memory grows: ask after each call. */
+  readonly memory: ArrayBuffer
+  placeText(bytes: number): number
+  encode(bytes: number, mode: number): number
+  placeStreams(): number
+  decode(bytes: number): number
+  /** Gives the memory back; all views of it are void. */
+  forget(): void
+}
+
+/** Written by `npm run build` and after `npm ci` (bin/build-wasm.ts). */
+const WASM_FILE = new URL('./columns.wasm', import.meta.url)
+
+type Exports = Pick<Core, 'placeText' | 'encode' | 'placeStreams' | 'decode'> & { memory: WebAssembly.Memory }
+
+/** Undefined where the file was not built, or this Node does not take it. */
+export function openWasmCore(): Core | undefined {
+  let module: WebAssembly.Module
+  try {
+    module = new WebAssembly.Module(readFileSync(WASM_FILE))
+  } catch {
+    return undefined
+  }
+  const instantiate = () => new WebAssembly.Instance(module, {}).exports as unknown as Exports
+  let wasm = instantiate()
+  return {
+    target: 'wasm',
+    get memory() {
+      return wasm.memory.buffer
+    },
+    placeText: bytes => wasm.placeText(bytes),
+    encode: (bytes, mode) => wasm.encode(bytes, mode),
+    placeStreams: () => wasm.placeStreams(),
+    decode: bytes => wasm.decode(bytes),
+    forget: () => {
+      wasm = instantiate()
+    },
+  }
+}
+
+export function openJsCore(): Core {
+  return {
+    target: 'js',
+    get memory() {
+      return memoryBuffer()
+    },
+    placeText,
+    encode,
+    placeStreams,
+    decode,
+    forget: () => {
+      forgetMemory()
+      forgetTables()
+    },
+  }
+}
