@@ -1,13 +1,21 @@
-// Collects events of many sources until a packet is cut: the columns of shared/events, growing in place.
-import { type Events, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
+// Collects bytes of many sources until a packet is cut. They are read from the files straight into here, and looked at
+// once, all together, when the packet is cut (tailer/event-columns.ts): a line costs nothing before.
+//
+//   space ─▶ the reader fills it from a file and decides how much of it can be taken ─▶ add: a span
+//   collected ─▶ the events of all spans ─▶ the packet is in the journal ─▶ dropUntil
+import { strict as assert } from 'node:assert'
+import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import { PACKET_META_BYTES_MAX } from '../shared/packet.ts'
+import type { LineParser } from './parse/line-parser.ts'
 
-/** Packets are cut long before; the columns of a packet index names with 16 bits, and its meta has a bound. */
-const NAMES_MAX = 60_000
+/** A line of the greatest length, and its end, must fit into one read. */
+const READ_BYTES_MIN = 2 * EVENT_BYTES_MAX
+/** So much room left is not worth a read: the packet is cut. */
+const REST_BYTES = EVENT_BYTES_MAX
 const META_BYTES_MAX = PACKET_META_BYTES_MAX / 2
 /** Numbers and lengths of a run in meta. */
 const RUN_BYTES = 64
-const EVENTS_AT_FIRST = 4096
+const NEWLINE = 0x0a
 
 export interface RunLabel {
   source: string
@@ -18,137 +26,95 @@ export interface RunLabel {
   parent?: string
 }
 
-export interface EventFields {
-  timeNs: bigint
-  timeIsGuessed: boolean
-  level: number
-  host: string
-  app: string
+/** Bytes of one source that were read at once, whole lines unless `isPart`. */
+export interface Span {
+  label: RunLabel
+  /** Knows the time of the line before in this source. */
+  parser: LineParser
+  /** In the source. */
+  offset: number
+  /** In the collected bytes. */
+  start: number
+  end: number
+  /** The line that it begins with was begun before. */
+  isMidLine: boolean
+  /** Wall clock, when it was read. */
+  readMs: number
+  /** Ends of its events in the collected bytes, where an event is not simply a line. */
+  eventEnds?: Uint32Array
 }
 
 export class PacketBuilder {
-  #bytes: Buffer
+  readonly #bytesMax: number
+  readonly #bytes: Buffer
   #used = 0
-  #count = 0
-  #ends = new Uint32Array(EVENTS_AT_FIRST)
-  #times = new BigInt64Array(EVENTS_AT_FIRST)
-  #lines = new Uint16Array(EVENTS_AT_FIRST)
-  #hosts = new Uint16Array(EVENTS_AT_FIRST)
-  #apps = new Uint16Array(EVENTS_AT_FIRST)
-  #levels = new Uint8Array(EVENTS_AT_FIRST)
-  #flags = new Uint8Array(EVENTS_AT_FIRST)
-  #runs: Run[] = []
-  #names: string[] = ['']
-  #nameIds = new Map<string, number>([['', 0]])
+  #spans: Span[] = []
   /** At most so many bytes of meta, as strings of up to three bytes per character. */
   #metaBytes = 0
 
-  constructor(bytesAtFirst: number) {
-    this.#bytes = Buffer.allocUnsafe(bytesAtFirst)
+  /** @param bytesMax  a packet is cut at about so much text */
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+    // Not from the pool, and never larger: at the bound the packet is cut.
+    this.#bytes = Buffer.allocUnsafeSlow(bytesMax + READ_BYTES_MIN)
   }
 
   get rawBytes(): number {
     return this.#used
   }
 
-  get events(): number {
-    return this.#count
-  }
-
-  /** No further event fits the bounds of a packet's columns. */
+  /** Time to cut: no further read fits, or no further run. */
   get isFull(): boolean {
-    return this.#names.length >= NAMES_MAX || this.#metaBytes >= META_BYTES_MAX
+    const rest = Math.min(REST_BYTES, this.#bytesMax >>> 3)
+    return this.#used + rest >= this.#bytesMax || this.#metaBytes >= META_BYTES_MAX
   }
 
-  /** Adds bytes [start, end) of `from`, which lie at `offset` of the source. */
+  /** Room for one read of at most `bytesMax`. What lies in it is taken by `add`, or lost with the next call. */
+  space(bytesMax: number): Buffer {
+    assert(!this.isFull, 'a packet is cut before more is read')
+    const room = Math.max(this.#bytesMax - this.#used, READ_BYTES_MIN)
+    return this.#bytes.subarray(this.#used, this.#used + Math.min(room, bytesMax))
+  }
+
+  /** Takes the first `length` bytes of the space. */
   add(
     label: RunLabel,
-    offset: number,
-    from: Buffer,
-    start: number,
-    end: number,
-    lines: number,
-    fields: EventFields,
+    parser: LineParser,
+    of: { offset: number; length: number; isMidLine: boolean; readMs: number },
   ): void {
-    const length = end - start
-    if (this.#used + length > this.#bytes.length) this.#growBytes(length)
-    from.copy(this.#bytes, this.#used, start, end)
-    this.#used += length
-    const i = this.#count
-    if (i === this.#ends.length) this.#growColumns()
-    this.#ends[i] = this.#used
-    this.#times[i] = fields.timeNs
-    this.#lines[i] = lines
-    this.#hosts[i] = fields.host === '' || fields.host === label.host ? 0 : this.#nameId(fields.host)
-    this.#apps[i] = fields.app === '' || fields.app === label.app ? 0 : this.#nameId(fields.app)
-    this.#levels[i] = fields.level
-    this.#flags[i] = fields.timeIsGuessed ? TIME_IS_GUESSED : 0
-    this.#count++
-
-    const run = this.#runs.at(-1)
-    if (run !== undefined && run.source === label.source && run.to === offset && run.path === label.path) {
-      run.to += length
-      run.events++
-    } else {
-      this.#runs.push({ ...label, from: offset, to: offset + length, events: 1 })
+    const before = this.#spans.at(-1)
+    if (before === undefined || before.label !== label) {
       this.#metaBytes += RUN_BYTES + 3 * (label.host.length + label.path.length + label.app.length)
     }
+    const { offset, length, isMidLine, readMs } = of
+    const start = this.#used
+    this.#used += length
+    this.#spans.push({ label, parser, offset, start, end: this.#used, isMidLine, readMs })
   }
 
-  /** All that was added, as copies; the builder is empty afterwards. */
-  take(): Events {
-    const count = this.#count
-    const events: Events = {
-      runs: this.#runs,
-      bytes: Buffer.from(this.#bytes.subarray(0, this.#used)),
-      ends: this.#ends.slice(0, count),
-      lines: this.#lines.slice(0, count),
-      times: this.#times.slice(0, count),
-      levels: this.#levels.slice(0, count),
-      flags: this.#flags.slice(0, count),
-      hosts: this.#hosts.slice(0, count),
-      apps: this.#apps.slice(0, count),
-      names: this.#names,
+  /** All that was added. The bytes stay as they are until `dropUntil`. */
+  get collected(): { bytes: Buffer; spans: readonly Span[] } {
+    return { bytes: this.#bytes.subarray(0, this.#used), spans: this.#spans }
+  }
+
+  /** The first `to` bytes are in a packet. */
+  dropUntil(to: number): void {
+    const spans: Span[] = []
+    for (const span of this.#spans) {
+      if (span.end <= to) continue
+      const cut = Math.max(0, to - span.start)
+      spans.push({
+        ...span,
+        offset: span.offset + cut,
+        start: Math.max(0, span.start - to),
+        end: span.end - to,
+        isMidLine: cut > 0 ? this.#bytes[to - 1] !== NEWLINE : span.isMidLine,
+        eventEnds: span.eventEnds?.filter(end => end > to).map(end => end - to),
+      })
     }
-    this.#used = 0
-    this.#count = 0
-    this.#runs = []
-    this.#metaBytes = 0
-    this.#names = ['']
-    this.#nameIds = new Map([['', 0]])
-    return events
+    this.#bytes.copyWithin(0, to, this.#used)
+    this.#used -= to
+    this.#spans = spans
+    if (spans.length === 0) this.#metaBytes = 0
   }
-
-  #nameId(name: string): number {
-    let id = this.#nameIds.get(name)
-    if (id === undefined) {
-      id = this.#names.length
-      this.#names.push(name)
-      this.#metaBytes += 3 * name.length
-      this.#nameIds.set(name, id)
-    }
-    return id
-  }
-
-  #growBytes(more: number): void {
-    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#used + more))
-    this.#bytes.copy(larger, 0, 0, this.#used)
-    this.#bytes = larger
-  }
-
-  #growColumns(): void {
-    const size = this.#ends.length * 2
-    this.#ends = grown(new Uint32Array(size), this.#ends)
-    this.#times = grown(new BigInt64Array(size), this.#times)
-    this.#lines = grown(new Uint16Array(size), this.#lines)
-    this.#hosts = grown(new Uint16Array(size), this.#hosts)
-    this.#apps = grown(new Uint16Array(size), this.#apps)
-    this.#levels = grown(new Uint8Array(size), this.#levels)
-    this.#flags = grown(new Uint8Array(size), this.#flags)
-  }
-}
-
-function grown<T extends { set(from: T): void }>(larger: T, from: T): T {
-  larger.set(from)
-  return larger
 }

@@ -1,12 +1,13 @@
-// Reads what a source has grown by and splits it into events. A line is given out when its end is there; a part of one
-// after `partialMs`, at the end of a file that will not grow, or where what follows is in packets already.
+// Reads what a source has grown by, into the packet that is being collected. A line is given out when its end is there; a
+// part of one after `partialMs`, at the end of a file that will not grow, or where what follows is in packets already.
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import type { Clock, Disk, Log } from '../shared/world.ts'
 import type { PacketBuilder, RunLabel } from './builder.ts'
+import { pieceBytes } from './event-columns.ts'
 import { readAt, type Source, TAIL_BYTES } from './source.ts'
 
-/** One read. Also the fairness between files: a hot one is left after so much. */
-export const READ_BYTES = 256 * 1024
+/** One read at most. Also the fairness between files: a hot one is left after so much. */
+export const READ_BYTES = 1024 * 1024
 const NEWLINE = 0x0a
 
 export class Reader {
@@ -14,7 +15,6 @@ export class Reader {
   readonly #clock: Clock
   readonly #log: Log
   readonly #partialMs: number
-  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES)
 
   constructor(parts: { disk: Disk; clock: Clock; log: Log }, partialMs: number) {
     this.#disk = parts.disk
@@ -62,44 +62,24 @@ export class Reader {
     source.checkedMtimeMs = stat.mtimeMs
     if (stat.size === source.offset) return 0
     const limit = Math.min(stat.size, source.readLimit)
-    const wanted = Math.min(READ_BYTES, limit - source.offset)
-    const got = await file.read(this.#buffer.subarray(0, wanted), source.offset)
+    // Straight to where the packet is cut from: nothing is copied on the way.
+    const space = builder.space(READ_BYTES)
+    const got = await file.read(space.subarray(0, Math.min(space.length, limit - source.offset)), source.offset)
     const isAtEnd = source.offset + got >= limit
     const isPartDue = isAtEnd && (limit < stat.size || isPartOnly || isLast)
-    const taken = this.#split(source, builder, this.#buffer.subarray(0, got), isPartDue)
+    const bytes = space.subarray(0, got)
+    const taken = takenBytes(bytes, isPartDue)
+    if (taken > 0) {
+      const { offset, isMidLine, parser } = source
+      builder.add(labelOf(source), parser, { offset, length: taken, isMidLine, readMs: this.#clock.now() })
+      source.advance(bytes.subarray(0, taken))
+    }
     if (taken < got && isAtEnd) {
       if (!isPartOnly) source.partial = { size: stat.size, since: now }
     } else {
       source.partial = undefined
     }
     return taken
-  }
-
-  /** Adds the whole lines of `bytes` (and the rest, if it is due) and moves the source on. */
-  #split(source: Source, builder: PacketBuilder, bytes: Buffer, isPartDue: boolean): number {
-    const readMs = this.#clock.now()
-    const { parser } = source
-    let isMidLine = source.isMidLine
-    let at = 0
-    while (at < bytes.length && !builder.isFull) {
-      const newline = bytes.indexOf(NEWLINE, at)
-      let end = newline + 1
-      if (newline < 0) {
-        if (!isPartDue && bytes.length - at < EVENT_BYTES_MAX) break
-        end = bytes.length
-      }
-      parser.parse(bytes, at, Math.min(end, at + EVENT_BYTES_MAX), readMs)
-      while (at < end) {
-        if (newline < 0 && !isPartDue && end - at < EVENT_BYTES_MAX) break
-        const to = end - at > EVENT_BYTES_MAX ? at + pieceBytes(bytes, at) : end
-        builder.add(labelOf(source), source.offset + at, bytes, at, to, isMidLine ? 0 : 1, parser)
-        isMidLine = to !== newline + 1
-        at = to
-      }
-      if (newline < 0) break
-    }
-    source.advance(bytes.subarray(0, at))
-    return at
   }
 
   async #open(source: Source): Promise<boolean> {
@@ -166,9 +146,15 @@ function labelOf(source: Source): RunLabel {
   return label
 }
 
-/** Length of a piece of a longer event: not through a UTF-8 sequence, where there is one. */
-function pieceBytes(bytes: Buffer, at: number): number {
-  let length = EVENT_BYTES_MAX
-  while (length > EVENT_BYTES_MAX - 3 && (bytes[at + length] & 0xc0) === 0x80) length--
-  return length
+/**
+ * How much of what was read goes into packets: whole lines; all of it if a part of a line is due; of a line that is longer
+ * than an event what makes whole events.
+ */
+function takenBytes(bytes: Buffer, isPartDue: boolean): number {
+  if (isPartDue) return bytes.length
+  let at = bytes.lastIndexOf(NEWLINE) + 1
+  for (let left = bytes.length - at; left >= EVENT_BYTES_MAX; left = bytes.length - at) {
+    at += left > EVENT_BYTES_MAX ? pieceBytes(bytes, at) : left
+  }
+  return at
 }

@@ -14,6 +14,7 @@ import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
 import { PacketBuilder } from './builder.ts'
 import { Delivery } from './delivery.ts'
+import { EventColumns } from './event-columns.ts'
 import type { FileRule } from './find-files.ts'
 import { Hearing } from './hearing.ts'
 import type { Machine } from './identity.ts'
@@ -94,6 +95,8 @@ export interface TailerStatus extends TailerReport {
   linesRead: number
   bytesRead: number
   heldBack: string[]
+  /** Rotated files that are read to their ends, with all of them synced in the journal. */
+  settled: string[]
   damagedEntries: number
   /** Once: everything is read, packed and archived. */
   isDone: boolean
@@ -161,6 +164,7 @@ class Life {
   readonly #sources: Sources
   readonly #reader: Reader
   readonly #builder: PacketBuilder
+  readonly #columns = new EventColumns()
   readonly #delivery: Delivery
   readonly #opened: Opened
   readonly #stop = new AbortController()
@@ -194,7 +198,7 @@ class Life {
     this.#epoch = opened.epoch
     this.#sequence = opened.sequence
     this.#bucket = bucketAt(this.#world.clock.now(), config.bucketSeconds)
-    this.#builder = new PacketBuilder(Math.ceil(config.packetBytes * 1.3))
+    this.#builder = new PacketBuilder(config.packetBytes)
     this.#reader = new Reader(this.#world, config.partialMs)
     this.#sources = new Sources(
       { ...config, rules: config.files },
@@ -276,6 +280,9 @@ class Life {
       linesRead: this.#lines,
       bytesRead: this.#bytes,
       heldBack: this.#sources.heldBack,
+      settled: [...this.#sources.all]
+        .filter(({ isSettled, isFinished }) => isSettled && !isFinished)
+        .map(source => source.path),
       damagedEntries: this.#journal.damages.length,
     }
   }
@@ -304,13 +311,13 @@ class Life {
         nextLook = clock.monotonic() + lookMs
       }
       const taken = isFull ? 0 : await this.#readAll(once)
-      const isOld = this.#builder.events > 0 && clock.monotonic() - this.#builderSince >= this.#config.packetMs
-      if (isOld || this.#builder.isFull || (once && taken === 0)) await this.#cut()
+      const isOld = this.#builder.rawBytes > 0 && clock.monotonic() - this.#builderSince >= this.#config.packetMs
+      if (isOld || (once && taken === 0)) await this.#cut()
       if (clock.monotonic() >= nextTidy) {
         await this.#tidy()
         nextTidy = clock.monotonic() + TIDY_EVERY_MS
       }
-      if (once && taken === 0 && mustLook && isWhole && !isFull && this.#builder.events === 0) return
+      if (once && taken === 0 && mustLook && isWhole && !isFull && this.#builder.rawBytes === 0) return
       // Aborted: what is in the builder is cut and sealed by the farewell.
       if (signal.aborted) return
       if (taken === 0) await this.#pause(once ? 1 : pollMs, signal)
@@ -324,10 +331,10 @@ class Life {
       if (source.isExcluded || source.isFinished || source.isLost) continue
       if (source.isSettled && source.size <= source.offset) continue
       await this.#catchUpSteps(source)
-      if (this.#builder.events === 0) this.#builderSince = this.#world.clock.monotonic()
+      if (this.#builder.rawBytes === 0) this.#builderSince = this.#world.clock.monotonic()
       const got = await this.#reader.read(source, this.#builder, isLast)
       taken += got
-      if (this.#builder.rawBytes >= this.#config.packetBytes) await this.#cut()
+      if (this.#builder.isFull) await this.#cut()
       if (got === 0) await this.#settle(source)
     }
     return taken
@@ -359,18 +366,22 @@ class Life {
 
   /** Packs what was collected and puts it into the journal, then on its way. Waits while the disk is full. */
   async #cut(): Promise<void> {
-    if (this.#builder.events === 0) return
-    const events = this.#builder.take()
-    const sequence = this.#sequence + 1
-    const packet = encodePacket({ tailer: this.#keys.id, epoch: this.#epoch, sequence, bucket: this.#bucket }, events)
-    const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
-    this.#sequence = sequence
-    for (const run of events.runs) this.#sources.get(run.source)?.cover(run.from, run.to, this.#epoch)
-    this.#sealer.count(sequence, events)
-    this.#events += packet.header.events
-    this.#lines += packet.header.lines
-    this.#bytes += packet.header.rawBytes
-    this.#delivery.add(ref, packet.bytes)
+    // More than one packet only where lines name more hosts and applications than one can hold.
+    while (this.#builder.rawBytes > 0) {
+      const { bytes, spans } = this.#builder.collected
+      const events = this.#columns.fill(bytes, spans)
+      const sequence = this.#sequence + 1
+      const packet = encodePacket({ tailer: this.#keys.id, epoch: this.#epoch, sequence, bucket: this.#bucket }, events)
+      const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
+      this.#sequence = sequence
+      for (const run of events.runs) this.#sources.get(run.source)?.cover(run.from, run.to, this.#epoch)
+      this.#sealer.count(sequence, events)
+      this.#events += packet.header.events
+      this.#lines += packet.header.lines
+      this.#bytes += packet.header.rawBytes
+      this.#delivery.add(ref, packet.bytes)
+      this.#builder.dropUntil(events.bytes.length)
+    }
   }
 
   /** A full or failing disk stops the reading, not the process. */

@@ -1,0 +1,192 @@
+// From collected bytes to events: where each ends, and its time, level, host and application. Columns as those of
+// shared/events, kept from packet to packet and grown in place.
+import { EVENT_BYTES_MAX, type Events, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
+import type { Span } from './builder.ts'
+import type { LineParser } from './parse/line-parser.ts'
+
+/** The columns of a packet index names with 16 bits. */
+const NAMES_MAX = 60_000
+/** And its meta has a bound: names as strings of up to three bytes per character. */
+const NAMES_BYTES_MAX = 1024 * 1024
+const EVENTS_AT_FIRST = 8192
+const NEWLINE = 0x0a
+
+export class EventColumns {
+  #ends = new Uint32Array(EVENTS_AT_FIRST)
+  #times = new BigInt64Array(EVENTS_AT_FIRST)
+  #lines = new Uint16Array(EVENTS_AT_FIRST)
+  #hosts = new Uint16Array(EVENTS_AT_FIRST)
+  #apps = new Uint16Array(EVENTS_AT_FIRST)
+  #levels = new Uint8Array(EVENTS_AT_FIRST)
+  #flags = new Uint8Array(EVENTS_AT_FIRST)
+  #count = 0
+  #runs: Run[] = []
+  #names: string[] = []
+  readonly #nameIds = new Map<string, number>()
+  #nameBytes = 0
+  /** The name found last, per column: neighbours mostly share it. */
+  #lastHost = ''
+  #lastHostId = 0
+  #lastApp = ''
+  #lastAppId = 0
+
+  /**
+   * The events of all spans; of the first ones only, where a packet cannot hold more names: `bytes` of the answer tells
+   * how far it came. The answer is a view of these columns and of `bytes`: it is good until the next call.
+   */
+  fill(bytes: Buffer, spans: readonly Span[]): Events {
+    this.#count = 0
+    this.#runs = []
+    this.#names = ['']
+    this.#nameIds.clear()
+    this.#nameIds.set('', 0)
+    this.#nameBytes = 0
+    this.#lastHost = this.#lastApp = ''
+    this.#lastHostId = this.#lastAppId = 0
+    let done = 0
+    for (const span of spans) {
+      done = this.#fillSpan(bytes, span)
+      if (done < span.end) break
+    }
+    const count = this.#count
+    return {
+      runs: this.#runs,
+      bytes: bytes.subarray(0, done),
+      ends: this.#ends.subarray(0, count),
+      lines: this.#lines.subarray(0, count),
+      times: this.#times.subarray(0, count),
+      levels: this.#levels.subarray(0, count),
+      flags: this.#flags.subarray(0, count),
+      hosts: this.#hosts.subarray(0, count),
+      apps: this.#apps.subarray(0, count),
+      names: this.#names,
+    }
+  }
+
+  /** @returns where it stopped: the end of the span, unless the names are full */
+  #fillSpan(bytes: Buffer, span: Span): number {
+    const first = this.#count
+    const at =
+      span.eventEnds === undefined ? this.#fillLines(bytes, span) : this.#fillJoined(bytes, span, span.eventEnds)
+    this.#addRun(span.label, span.offset, at - span.start, this.#count - first)
+    return at
+  }
+
+  /** Every line is an event; a longer one is several, with the fields of its beginning. */
+  #fillLines(bytes: Buffer, span: Span): number {
+    const { parser, end, readMs } = span
+    let isMidLine = span.isMidLine
+    let at = span.start
+    while (at < end && !this.#isFull) {
+      const lineEnd = lineEndAt(bytes, at, end)
+      parser.parse(bytes, at, Math.min(lineEnd, at + EVENT_BYTES_MAX), readMs)
+      for (; lineEnd - at > EVENT_BYTES_MAX; isMidLine = true) {
+        at += pieceBytes(bytes, at)
+        this.#push(at, isMidLine ? 0 : 1, span, parser)
+      }
+      this.#push(lineEnd, isMidLine ? 0 : 1, span, parser)
+      isMidLine = false
+      at = lineEnd
+    }
+    return at
+  }
+
+  /** Events of several lines: the first tells the fields. Their ends were found when they were read. */
+  #fillJoined(bytes: Buffer, span: Span, eventEnds: Uint32Array): number {
+    const { parser, readMs } = span
+    let isMidLine = span.isMidLine
+    let at = span.start
+    for (let n = 0; n < eventEnds.length && !this.#isFull; n++) {
+      const end = eventEnds[n]
+      parser.parse(bytes, at, lineEndAt(bytes, at, end), readMs)
+      let lines = isMidLine ? -1 : 0
+      for (let next = at; next < end; next = lineEndAt(bytes, next, end)) lines++
+      isMidLine = bytes[end - 1] !== NEWLINE
+      at = end
+      this.#push(at, lines, span, parser)
+    }
+    return at
+  }
+
+  get #isFull(): boolean {
+    return this.#names.length >= NAMES_MAX || this.#nameBytes >= NAMES_BYTES_MAX
+  }
+
+  #push(end: number, lines: number, { label }: Span, fields: LineParser): void {
+    const i = this.#count++
+    if (i === this.#ends.length) this.#grow()
+    this.#ends[i] = end
+    this.#times[i] = fields.timeNs
+    this.#lines[i] = lines
+    this.#levels[i] = fields.level
+    this.#flags[i] = fields.timeIsGuessed ? TIME_IS_GUESSED : 0
+    const { host, app } = fields
+    if (host === '' || host === label.host) this.#hosts[i] = 0
+    else {
+      if (host !== this.#lastHost) {
+        this.#lastHost = host
+        this.#lastHostId = this.#nameId(host)
+      }
+      this.#hosts[i] = this.#lastHostId
+    }
+    if (app === '' || app === label.app) this.#apps[i] = 0
+    else {
+      if (app !== this.#lastApp) {
+        this.#lastApp = app
+        this.#lastAppId = this.#nameId(app)
+      }
+      this.#apps[i] = this.#lastAppId
+    }
+  }
+
+  #addRun(label: Span['label'], offset: number, length: number, events: number): void {
+    if (events === 0) return
+    const run = this.#runs.at(-1)
+    if (run !== undefined && run.source === label.source && run.to === offset && run.path === label.path) {
+      run.to += length
+      run.events += events
+    } else {
+      this.#runs.push({ ...label, from: offset, to: offset + length, events })
+    }
+  }
+
+  #nameId(name: string): number {
+    let id = this.#nameIds.get(name)
+    if (id === undefined) {
+      id = this.#names.length
+      this.#names.push(name)
+      this.#nameBytes += 3 * name.length
+      this.#nameIds.set(name, id)
+    }
+    return id
+  }
+
+  #grow(): void {
+    const size = this.#ends.length * 2
+    this.#ends = grown(new Uint32Array(size), this.#ends)
+    this.#times = grown(new BigInt64Array(size), this.#times)
+    this.#lines = grown(new Uint16Array(size), this.#lines)
+    this.#hosts = grown(new Uint16Array(size), this.#hosts)
+    this.#apps = grown(new Uint16Array(size), this.#apps)
+    this.#levels = grown(new Uint8Array(size), this.#levels)
+    this.#flags = grown(new Uint8Array(size), this.#flags)
+  }
+}
+
+/** After the line's end, or `end` where the line does not end before. */
+function lineEndAt(bytes: Buffer, at: number, end: number): number {
+  const newline = bytes.indexOf(NEWLINE, at)
+  return newline < 0 || newline >= end ? end : newline + 1
+}
+
+/** Length of a piece of a longer event: not through a UTF-8 sequence, where there is one. */
+export function pieceBytes(bytes: Buffer, at: number): number {
+  let length = EVENT_BYTES_MAX
+  while (length > EVENT_BYTES_MAX - 3 && (bytes[at + length] & 0xc0) === 0x80) length--
+  return length
+}
+
+function grown<T extends { set(from: T): void }>(larger: T, from: T): T {
+  larger.set(from)
+  return larger
+}
