@@ -200,6 +200,19 @@ bucktail restore --file app.log --data ./bucktail-data --out - | sha256sum`,
   ).action(calls(async () => (await import('./commands/cat.ts')).cat))
 
   add(
+    'pipe',
+    'Standard input as a log: a line is accepted when it is on this disk; the tailer of this data folder ships it.',
+    `./server 2>&1 | bucktail pipe --app server
+make 2>&1 | bucktail pipe --app build --tee          show the lines too
+bucktail pipe --app import --data /var/lib/bucktail < import.log`,
+  )
+    .requiredOption('--app <name>', 'application of the lines')
+    .option('--tee', 'write the lines to standard output as well')
+    .option('--data <dir>', 'data folder of the tailer (default: ./bucktail-data, or BUCKTAIL_DATA)')
+    .option('--config <file>', 'settings file (default: BUCKTAIL_CONFIG)')
+    .action(calls(async () => (await import('./commands/pipe.ts')).pipe))
+
+  add(
     'keygen <nodes...>',
     'Makes keys and passes of an environment: ROLE or NAME:ROLE. What is there already stays.',
     `bucktail keygen --environment prod --out keys tailer buck1:buck buck2:buck buck3:buck porter archie

@@ -1,18 +1,20 @@
 // The tailer over HTTP: /healthz, /readyz, /metrics, /status. Outside the core that runs in the simulation.
 import { type FaceConfig, type RunningFace, startProcessFace } from '../shared/face/process-face.ts'
 import type { World } from '../shared/world.ts'
+import type { Gateway } from './gateway.ts'
 import type { TailerStatus } from './tailer.ts'
 
 /** Rejects if the port cannot be had. */
 export function startTailerFace(
   config: FaceConfig,
-  parts: { log: World['log']; status(): TailerStatus },
+  parts: { log: World['log']; status(): TailerStatus; gateway?: Gateway },
 ): Promise<RunningFace> {
-  const { log, status } = parts
+  const { log, status, gateway } = parts
   const behind = () => status().sources.reduce((sum, { size, read }) => sum + Math.max(0, size - read), 0)
   return startProcessFace(config, {
     log,
     status,
+    routes: server => gateway?.serve(server),
     unready: () => {
       const { stopped, linksOpen } = status()
       return stopped ?? (linksOpen === 0 ? 'no buck is reachable: lines are kept on this disk only' : undefined)
@@ -35,6 +37,11 @@ export function startTailerFace(
       { name: 'bucktail_tailer_journal_packets', help: 'Packets not archived yet', value: () => status().packets },
       { name: 'bucktail_tailer_journal_bytes', help: 'Bytes of them on this disk', value: () => status().journalBytes },
       { name: 'bucktail_tailer_bucks_connected', help: 'Bucks with an open link', value: () => status().linksOpen },
+      {
+        name: 'bucktail_tailer_pushed_lines',
+        help: 'Lines accepted by POST /v1/logs/create since the start',
+        value: () => gateway?.acceptedLines ?? 0,
+      },
       {
         name: 'bucktail_tailer_damaged_entries',
         help: 'Damaged places in its own bucket files',

@@ -15,6 +15,8 @@ export interface FileRule {
   zone?: string
   /** Where the first sight of a file starts: what is skipped is in the ledger. Default: beginning. */
   from?: 'beginning' | 'end'
+  /** Ours: lines that came from no file (tailer/spool). Found although it lies in a folder of ours. */
+  isSpool?: boolean
 }
 
 export interface FoundFile {
@@ -96,7 +98,7 @@ export async function findFiles(
     for (let i = 0; i < folders.length && folders.length <= FOLDERS_MAX; i++) {
       for (const name of await list(folders[i])) {
         const path = join(folders[i], name)
-        const own = ownFolders.find(folder => isBelow(path, folder))
+        const own = rule.isSpool ? undefined : ownFolders.find(folder => isBelow(path, folder))
         if (own !== undefined) {
           onOwn(own)
           continue

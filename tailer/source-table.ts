@@ -1,5 +1,6 @@
 // The sources of one tailer and what can become of each: drawn, bound to another file, ended, given up. Every change that
 // a restart must know of is collected here until it is synced (`takeChanged`).
+import { dirname } from 'node:path'
 import type { GivenUp } from '../shared/manifest.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { Clock, Log, Random } from '../shared/world.ts'
@@ -84,7 +85,7 @@ export class SourceTable {
       machine: '',
       host: file.rule.host ?? this.#config.host,
       path: file.path,
-      app: file.rule.app ?? defaultApp(file.path),
+      app: file.rule.app ?? defaultApp(file.rule.isSpool ? dirname(file.path) : file.path),
       dev,
       ino,
       start,

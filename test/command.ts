@@ -21,6 +21,8 @@ export interface RunOptions {
   env?: Record<string, string>
   /** The entry to run instead of the repository's. */
   entry?: string
+  /** 'pipe': the test writes its standard input. */
+  stdin?: 'ignore' | 'pipe'
 }
 
 export function start(args: string[], options: RunOptions = {}): ChildProcess {
@@ -31,7 +33,7 @@ export function start(args: string[], options: RunOptions = {}): ChildProcess {
   return spawn(process.execPath, [options.entry ?? ENTRY, ...args], {
     cwd: options.cwd,
     env: { ...env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
   })
 }
 

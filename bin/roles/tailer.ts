@@ -1,8 +1,10 @@
 import { hostname } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { startTailerFace } from '../../tailer/face.ts'
+import { Gateway } from '../../tailer/gateway.ts'
+import { sweepSpool } from '../../tailer/spool/sweep.ts'
 import { TAILER_DEFAULTS, Tailer, type TailerStatus } from '../../tailer/tailer.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { lockAfterFormerRun, openDataFolder, ownFolders } from '../data-folder.ts'
@@ -11,24 +13,31 @@ import { readMachine } from '../machine.ts'
 import { foldersOf } from '../settings.ts'
 import type { RoleStart, RunningRole } from './role.ts'
 
+const SWEEP_EVERY_MS = 10_000
+
 export async function startTailer({ settings, world, signal, isOnce }: RoleStart): Promise<RunningRole> {
   const { tailer: own } = settings
-  if (own.files.length === 0) {
+  if (own.files.length === 0 && !own.gateway) {
     throw new CommandError(EXIT.settings, 'tailer.files: no file to tail; name paths or globs in the settings')
   }
   const credentials = credentialsOf(settings, 'tailer')
   const folder = foldersOf(settings).tailer
   openDataFolder(folder)
   const lock = await lockAfterFormerRun(folder)
+  const spool = join(folder, 'spool')
   const tailer = await Tailer.open(
     {
       ...TAILER_DEFAULTS,
       folder,
       host: own.host ?? hostname(),
-      files: own.files.map(rule => {
-        const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
-        return { from: own.from, ...more, path: resolve(path) }
-      }),
+      files: [
+        ...own.files.map(rule => {
+          const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
+          return { from: own.from, ...more, path: resolve(path) }
+        }),
+        // What `bucktail pipe` and the gateway took.
+        { path: join(spool, '*', '*.log*'), isSpool: true },
+      ],
       ownFolders: ownFolders(settings.data),
       bucks: settings.bucks,
       bucketSeconds: settings.bucket_time / 1000,
@@ -44,12 +53,24 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
     },
   )
   const { host, port } = parseAddress(own.http)!
-  const face = await startTailerFace({ host, port }, { log: world.log, status: () => tailer.status() })
+  const gateway = own.gateway !== false && !isOnce ? new Gateway(world, spool) : undefined
+  const face = await startTailerFace({ host, port }, { log: world.log, status: () => tailer.status(), gateway })
+  const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
+  const sweep = async () => {
+    const settled = new Set(tailer.status().settled)
+    await sweepSpool(spool, {
+      ...world,
+      isSafe: path => settled.has(path),
+      keepsNewest: () => false,
+    }).catch(error => world.log.warn('spool not swept: tried again', { error }))
+  }
   return {
     listens: [`http ${face.address}`],
     ended: tailer.run(signal),
     close: async () => {
+      clearInterval(sweeping)
       await face.close()
+      await gateway?.close()
       lock.release()
     },
     onceProgress: () => progressOf(tailer.status()),

@@ -1,6 +1,6 @@
 // The HTTP port of a process that serves no pages: is it alive, can it go on without loss, its figures, its state.
 import type { AddressInfo } from 'node:net'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { World } from '../world.ts'
 import { GUARD_HINT, HostGuard } from './guard.ts'
@@ -26,6 +26,8 @@ export interface FaceParts {
   /** Why it cannot go on without loss or standstill; undefined if it can. */
   unready(): string | undefined
   figures: FaceFigure[]
+  /** Further paths. */
+  routes?(server: FastifyInstance): void
 }
 
 export interface RunningFace {
@@ -64,6 +66,8 @@ export async function startProcessFace(config: FaceConfig, parts: FaceParts): Pr
   })
   app.get('/status', () => parts.status())
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+
+  parts.routes?.(app)
 
   await app.listen({ host: config.host, port: config.port })
   const bound = app.server.address() as AddressInfo
