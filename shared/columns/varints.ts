@@ -60,6 +60,10 @@ export class VarintReader {
     return this.#at
   }
 
+  seek(at: number): void {
+    this.#at = at
+  }
+
   get isAtEnd(): boolean {
     return this.#at >= this.#bytes.length
   }
@@ -75,6 +79,12 @@ export class VarintReader {
     }
     if (value > max) throw new CorruptBlockError(`${what}: ${value} is over ${max}`)
     return value
+  }
+
+  /** @throws CorruptBlockError if there are fewer */
+  skip(bytes: number): void {
+    if (bytes > this.#bytes.length - this.#at) throw new CorruptBlockError(`${bytes} bytes behind the end`)
+    this.#at += bytes
   }
 
   next64(what: string): void {
