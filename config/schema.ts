@@ -78,12 +78,6 @@ export const Settings = z.strictObject({
         'Where reading of a file begins that is seen for the first time: `beginning` or `end`. What is skipped is in the ledger.',
       ),
       http: address().default('127.0.0.1:7790').describe('Where /healthz, /readyz, /metrics and /status are served.'),
-      gateway: z
-        .boolean({ error: 'true or false' })
-        .optional()
-        .describe(
-          'Whether programs may push lines to `POST /v1/logs/create` on the HTTP port; whoever reaches the port may. Unset: yes. `true` also lets a tailer run that has no files.',
-        ),
       packet_bytes: bytes('4KB')
         .refine(value => value <= 16e6, 'at most 16MB')
         .prefault('1MB')
@@ -137,17 +131,85 @@ export const Settings = z.strictObject({
     .describe('The recent index.'),
   archive: z
     .strictObject({
+      kind: z
+        .enum(['folder', 's3'], { error: 'folder or s3' })
+        .default('folder')
+        .describe('Where the archive is: a folder, or a bucket of S3 or of a store that speaks S3 (docs/s3.md).'),
       folder: text().optional().describe('Folder of the archive. Unset: `archive` in the data folder.'),
       span: duration('1m', '24h').prefault('1h').describe('How much time one part of the archive’s catalogue covers.'),
+      keep: duration('1d', '36500d')
+        .optional()
+        .describe('How long lines stay in the archive; the ledger then shows them as expired. Unset: for ever.'),
       trust: z
         .boolean({ error: 'true or false' })
-        .default(false)
+        .optional()
         .describe(
-          'The archive is safe by itself (not one disk): tailers may forget what is in it although bucks forget it too.',
+          'The archive is safe by itself (not one disk): tailers may forget what is in it although bucks forget it too. Unset: true for S3, false for a folder.',
         ),
+      bucket: text().optional().describe('S3: name of the bucket. It has to be there.'),
+      prefix: z
+        .string({ error: 'a text' })
+        .regex(
+          /^([A-Za-z0-9_=.-]+\/)*$/,
+          'letters, digits and _ = . - in parts that each end with /, such as logs/prod/',
+        )
+        .default('')
+        .describe('S3: before every key, such as `logs/prod/`, so that a bucket may hold other things too.'),
+      region: text()
+        .optional()
+        .describe('S3: region of the bucket. Unset: us-east-1, which other stores than AWS ignore.'),
+      endpoint: z
+        .url({ protocol: /^https?$/, error: 'an address such as https://s3.example.org' })
+        .optional()
+        .describe('S3: address of the store. Unset: that of AWS for the region.'),
+      path_style: z
+        .boolean({ error: 'true or false' })
+        .optional()
+        .describe(
+          'S3: the bucket in the path of an address instead of the host name. Unset: yes if there is an endpoint.',
+        ),
+      access_key: text()
+        .optional()
+        .describe(
+          'S3: the access key. Unset: as the client of AWS finds it (environment, profile, role of the machine).',
+        ),
+      secret_key: text().optional().describe('S3: its secret; better in BUCKTAIL_ARCHIVE_SECRET_KEY than in a file.'),
+      storage_class: z
+        .enum(['STANDARD', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR', 'REDUCED_REDUNDANCY'], {
+          error: 'a class that can be read at once: STANDARD, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER_IR',
+        })
+        .optional()
+        .describe('S3: storage class of the segments; the small objects stay in the bucket’s own.'),
+      encryption: z
+        .enum(['AES256', 'aws:kms'], { error: 'AES256 or aws:kms' })
+        .optional()
+        .describe('S3: encryption at the store. Unset: what the bucket does.'),
+      kms_key: text().optional().describe('S3: key for aws:kms. Unset: the account’s.'),
+      tags: z
+        .array(text().regex(/^[^=]+=.*$/, 'NAME=VALUE'), { error: 'a list' })
+        .max(10, 'at most 10')
+        .default([])
+        .describe('S3: tags of every object, NAME=VALUE.'),
+    })
+    .refine(({ kind, bucket }) => kind !== 's3' || bucket !== undefined, {
+      path: ['bucket'],
+      error: 'is needed with archive.kind s3: the name of the bucket',
+    })
+    .refine(({ access_key, secret_key }) => (access_key === undefined) === (secret_key === undefined), {
+      path: ['secret_key'],
+      error: 'access_key and secret_key are given together, or neither',
     })
     .prefault({})
     .describe('The archive, for years.'),
+  history: z
+    .strictObject({
+      folder: text().optional().describe('Folder of history indexes. Unset: `history` in the data folder.'),
+      keep: duration('1m', '3650d')
+        .prefault('24h')
+        .describe('How long a history stays after it is built; whoever still needs it asks for it again.'),
+    })
+    .prefault({})
+    .describe('Searchable copies of a time range, made of the archive (docs/history.md).'),
   archie: z
     .strictObject({
       http: address().default('127.0.0.1:7780').describe('Pages and REST.'),

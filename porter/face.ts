@@ -14,8 +14,9 @@ export function startPorterFace(
     log,
     status,
     unready: () => {
-      const { state, clockIsSane, bucks } = status()
+      const { state, clockIsSane, bucks, storeTrouble } = status()
       if (state === 'stopped') return 'it is stopping'
+      if (storeTrouble !== undefined) return storeTrouble
       if (state === 'working' && !bucks.some(buck => buck.isReachable)) return 'no buck is reachable'
       return clockIsSane ? undefined : 'its clock cannot be trusted: nothing is deleted until it can'
     },

@@ -48,6 +48,8 @@ export interface PorterConfig {
   holeAfterMs?: number
   /** Kept in the index. Default 7 days; 0: for ever. */
   recentMs?: number
+  /** Kept in the archive. Default: for ever. */
+  keepArchiveMs?: number
   /** Archived buckets older than this leave the bucks' disks. Default: never, the bucks' own retention decides. */
   pruneAfterMs?: number
   /** Between rounds, and least time between two asks of one buck. Default 1 s. */
@@ -65,6 +67,10 @@ export interface PorterParts {
   index: EventStore
   archive: EventStore
   lease: Lease
+  /** What keeps index or archive from being used now, in a sentence. */
+  storeTrouble?(): string | undefined
+  /** False: the clock of a store says that ours is wrong. */
+  clockAgrees?(): boolean
 }
 
 export interface PorterStatus {
@@ -94,6 +100,8 @@ export interface PorterStatus {
   clockIsConfirmed: boolean
   failures: number
   lastError?: string
+  /** What keeps index or archive from being used now. */
+  storeTrouble?: string
 }
 
 interface Tenure {
@@ -108,8 +116,8 @@ interface Tenure {
 }
 
 export class Porter {
-  readonly #config: Required<Omit<PorterConfig, 'pruneAfterMs' | 'fleetTimes'>> &
-    Pick<PorterConfig, 'pruneAfterMs' | 'fleetTimes'>
+  readonly #config: Required<Omit<PorterConfig, 'pruneAfterMs' | 'keepArchiveMs' | 'fleetTimes'>> &
+    Pick<PorterConfig, 'pruneAfterMs' | 'keepArchiveMs' | 'fleetTimes'>
   readonly #parts: PorterParts
   readonly #troubles: Troubles
   readonly #clockCheck: ClockCheck
@@ -178,6 +186,7 @@ export class Porter {
       }
     })
     const lastError = this.#troubles.last
+    const storeTrouble = this.#parts.storeTrouble?.()
     return {
       name,
       state: this.#state,
@@ -195,6 +204,7 @@ export class Porter {
       clockIsConfirmed: this.#clockCheck.isSane,
       failures: this.#troubles.total,
       ...(lastError !== undefined && { lastError }),
+      ...(storeTrouble !== undefined && { storeTrouble }),
     }
   }
 
@@ -377,8 +387,9 @@ export class Porter {
 
   async #tidy(tenure: Tenure, held: AbortSignal): Promise<void> {
     const { index, archive, lease, world } = this.#parts
-    const { pruneAfterMs } = this.#config
-    const mayDelete = () => lease.isHeld && this.#clockCheck.isSane && !held.aborted
+    const { pruneAfterMs, keepArchiveMs } = this.#config
+    const clockAgrees = () => this.#parts.clockAgrees?.() ?? true
+    const mayDelete = () => lease.isHeld && this.#clockCheck.isSane && clockAgrees() && !held.aborted
     if (this.#floor > 0 && mayDelete()) {
       await this.#guarded('retention of the index failed', async () => {
         const before = await index.sequences()
@@ -389,6 +400,13 @@ export class Porter {
         for (const [key, ranges] of before) gone.set(key, ranges.without(after.get(key) ?? new RangeSet()))
         tenure.mend.expired(gone)
         tenure.carry.indexed = after
+      })
+    }
+    if (keepArchiveMs !== undefined && mayDelete()) {
+      await this.#guarded('retention of the archive failed', async () => {
+        const before = this.#bucketBefore(keepArchiveMs)
+        const events = await archive.expire(before)
+        if (events > 0) world.log.info('archive expired', { before, events })
       })
     }
     if (pruneAfterMs !== undefined && mayDelete()) {

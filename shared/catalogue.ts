@@ -85,7 +85,7 @@ export class Catalogue {
 
   static async open(objects: ObjectStore, options: CatalogueOptions): Promise<Catalogue> {
     const catalogue = new Catalogue(objects, options)
-    await catalogue.refresh()
+    if (!options.isReadLater) await catalogue.refresh()
     return catalogue
   }
 
@@ -336,6 +336,8 @@ export interface CatalogueOptions {
   writer: string
   /** A snapshot after this many commits at the earliest. */
   snapshotCommits: number
+  /** The place may not be reachable now: it is read with the first call that needs it. */
+  isReadLater?: boolean
 }
 
 /** Something is under a name that was just drawn. Trying again draws another. */

@@ -50,6 +50,8 @@ export interface SegmentStoreOptions {
   snapshotCommits?: number
   /** Memory for matches of one search that wait for their turn. */
   heldBytesMax?: number
+  /** The place may not be reachable now: it is read with the first call that needs it. */
+  isReadLater?: boolean
 }
 
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024
@@ -91,6 +93,7 @@ export class SegmentStore implements EventStore {
       spanSeconds: 3600,
       snapshotCommits: 64,
       heldBytesMax: 64 * 1024 * 1024,
+      isReadLater: false,
       ...options,
     }
     if (!WRITER.test(full.writer)) {

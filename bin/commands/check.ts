@@ -8,6 +8,7 @@ import { mintNodeKeys } from '../../shared/keys.ts'
 import type { Role } from '../../shared/link.ts'
 import { checkPass } from '../../shared/pass.ts'
 import { realRandom, realWorld } from '../../shared/real-world.ts'
+import { openArchiveObjects } from '../archive-objects.ts'
 import { channelConfig } from '../channel.ts'
 import { checkDataVersion, ownFolders } from '../data-folder.ts'
 import { EXIT, type ExitCode } from '../fail.ts'
@@ -16,6 +17,7 @@ import { readCredentials } from '../keyring.ts'
 import { foldersOf, settingsOf } from '../settings.ts'
 import { counted, isTerminal, Output } from '../terminal.ts'
 
+const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 const ROLES: Role[] = ['tailer', 'buck', 'porter', 'archie']
 
 interface Flags {
@@ -39,6 +41,7 @@ export async function check(flags: Flags): Promise<number> {
   const items: Item[] = [
     ['data folder', () => dataFolder(foldersOf(settings).data)],
     ['files', () => files(settings)],
+    ...(flags.offline ? [] : [['archive', () => archive(settings)] satisfies Item]),
     ...ROLES.map((role): Item => [`keys of ${role}`, () => keys(settings, role)]),
     ...(flags.offline ? [] : settings.bucks.map((address): Item => [`buck ${address}`, () => buck(settings, address)])),
   ]
@@ -82,6 +85,19 @@ function files({ tailer, data }: Settings): string {
   return problems.length === 0 ? found : `? ${found}; ${problems.join('; ')}`
 }
 
+/** A folder is made by whoever writes first; a bucket has to be there and to answer. */
+async function archive(settings: Settings): Promise<string> {
+  if (settings.archive.kind === 'folder') return foldersOf(settings).archive
+  const place = await openArchiveObjects(settings, realWorld({ log: SILENT }))
+  try {
+    await place.objects.list('catalogue/0000000000')
+    const trouble = place.trouble()
+    return trouble === undefined ? `${place.name} answers` : `? ${trouble}`
+  } finally {
+    place.close()
+  }
+}
+
 /** One machine has the keys of its own role only: what is not there is no mistake. */
 function keys(settings: Settings, role: Role): string {
   const { name } = settings.channel
@@ -109,8 +125,7 @@ async function buck(settings: Settings, address: string): Promise<string> {
   if (role === undefined) return '? not tried: there is no pass of a tailer, porter or archie here'
   const credentials = readCredentials(folder, settings.channel.name ?? role, role)
   const own = credentials.keys ?? mintNodeKeys(realRandom)
-  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
-  const dialer = createDialer(channelConfig(settings, role, credentials, own), realWorld({ log }), 'buck')
+  const dialer = createDialer(channelConfig(settings, role, credentials, own), realWorld({ log: SILENT }), 'buck')
   const link = await dialer.dial(address)
   try {
     await link.ask('ping', {})

@@ -7,6 +7,10 @@ import { Decisions } from '../../shared/decisions.ts'
 import { FolderStore } from '../../shared/folder-store.ts'
 import type { Decision } from '../../shared/ledger.ts'
 import { realDisk } from '../../shared/real-disk.ts'
+import { realWorld } from '../../shared/real-world.ts'
+import type { ObjectStore } from '../../shared/stores.ts'
+import { textLog } from '../../shared/text-log.ts'
+import { openArchiveObjects } from '../archive-objects.ts'
 import { checkDataVersion } from '../data-folder.ts'
 import { EXIT, failure, usageError } from '../fail.ts'
 import { foldersOf, settingsOf } from '../settings.ts'
@@ -37,8 +41,8 @@ export async function retire(host: string, _: Flags, command: Command): Promise<
 async function decide(what: Pick<Decision, 'kind' | 'host' | 'path' | 'source'>, flags: Flags): Promise<number> {
   if (flags.why === undefined || flags.why.trim() === '') throw usageError('why? --why TEXT is shown in the ledger')
   const who = `${userInfo().username}@${hostname()}`
-  const decisions = new Decisions(new FolderStore(realDisk, archiveFolder(flags)))
-  await decisions.add({ ...what, who, atMs: Date.now(), why: flags.why })
+  const archive = await archiveOf(flags)
+  await new Decisions(archive).add({ ...what, who, atMs: Date.now(), why: flags.why })
   const output = new Output()
   const scope = [what.host, what.path, what.source].filter(Boolean).join(' ')
   await output.line(escapeControls(`noted for the ledger: ${what.kind} ${scope}, by ${who}: ${flags.why}`))
@@ -47,15 +51,23 @@ async function decide(what: Pick<Decision, 'kind' | 'host' | 'path' | 'source'>,
 }
 
 /** Processes may run on it: a decision is one new object beside what they write. */
-function archiveFolder(flags: Flags): string {
+async function archiveOf(flags: Flags): Promise<ObjectStore> {
   if (flags.data === undefined && flags.config === undefined) {
     throw usageError('beside which archive? --data names a data folder, --config the settings of a fleet')
   }
-  const folder =
-    flags.data === undefined ? foldersOf(settingsOf(flags).settings).archive : join(resolve(flags.data), 'archive')
-  if (flags.data !== undefined && (!existsSync(flags.data) || checkDataVersion(flags.data) === undefined)) {
+  if (flags.data === undefined) {
+    const { settings } = settingsOf(flags)
+    if (settings.archive.kind === 's3')
+      return (await openArchiveObjects(settings, realWorld({ log: textLog(process.stderr, 'error') }))).objects
+    return folderStore(foldersOf(settings).archive)
+  }
+  if (!existsSync(flags.data) || checkDataVersion(flags.data) === undefined) {
     throw failure(`${flags.data} is no data folder of bucktail; --data names one`)
   }
+  return folderStore(join(resolve(flags.data), 'archive'))
+}
+
+function folderStore(folder: string): FolderStore {
   if (!existsSync(folder)) throw failure(`there is no archive at ${folder}; run this where the archive is kept`)
-  return folder
+  return new FolderStore(realDisk, folder)
 }

@@ -11,7 +11,11 @@ import { openStores } from './stores.ts'
 export async function startArchie({ settings, world, signal }: RoleStart): Promise<RunningRole> {
   const { archie: own } = settings
   const credentials = credentialsOf(settings, 'archie')
-  const { index, archive, archiveObjects } = await openStores(settings, world, `archie-${credentials.keys!.id}`)
+  const { index, archive, archiveObjects, archivePlace } = await openStores(
+    settings,
+    world,
+    `archie-${credentials.keys!.id}`,
+  )
   const archie = await serveArchie(
     {
       ...parseAddress(own.http)!,
@@ -29,7 +33,11 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
       decisions: new Decisions(archiveObjects),
     },
   )
-  return { listens: [`http ${archie.address}`], ended: aborted(signal), close: () => archie.close() }
+  return {
+    listens: [`http ${archie.address}`],
+    ended: aborted(signal),
+    close: () => archie.close().finally(() => archivePlace.close()),
+  }
 }
 
 function bucksOf({ bucks, archie }: Settings): { channel: string; http: string }[] {

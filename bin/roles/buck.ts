@@ -2,6 +2,7 @@ import { Buck } from '../../buck/buck.ts'
 import { startBuckFace } from '../../buck/face.ts'
 import { parseAddress } from '../../config/values.ts'
 import { listenChannel } from '../../shared/channel/listen.ts'
+import { isArchiveTrusted } from '../archive-objects.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { type FolderLock, lockAfterFormerRun, openDataFolder } from '../data-folder.ts'
 import { foldersOf, keyNameOf } from '../settings.ts'
@@ -28,7 +29,7 @@ export async function startBuck({ settings, world, signal }: RoleStart): Promise
       bytesMax: own.disk_limit,
       bucketSeconds: settings.bucket_time / 1000,
       // The archive on one disk is one copy: the bucks keep theirs for their whole retention.
-      dropArchived: settings.archive.trust,
+      dropArchived: isArchiveTrusted(settings),
       keepSeconds: own.keep_archived / 1000,
       syncAfterMs: SYNC_AFTER_MS,
     },

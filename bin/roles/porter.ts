@@ -3,6 +3,8 @@ import { startPorterFace } from '../../porter/face.ts'
 import { Porter } from '../../porter/porter.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { Lease } from '../../shared/lease.ts'
+import type { World } from '../../shared/world.ts'
+import type { ArchiveObjects } from '../archive-objects.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { lockAfterFormerRun, openDataFolder } from '../data-folder.ts'
 import { foldersOf } from '../settings.ts'
@@ -11,6 +13,7 @@ import { openStores } from './stores.ts'
 
 /** Once: somebody waits at the terminal. */
 const ONCE_POLL_MS = 100
+const ORPHANS_EVERY_MS = 3_600_000
 
 export async function startPorter({ settings, world, signal }: RoleStart): Promise<RunningRole> {
   const { porter: own } = settings
@@ -19,7 +22,7 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
   const folder = foldersOf(settings).porter
   openDataFolder(folder)
   const lock = await lockAfterFormerRun(folder)
-  const { index, archive, archiveObjects } = await openStores(settings, world, `porter-${keys.id}`)
+  const { index, archive, archiveObjects, archivePlace } = await openStores(settings, world, `porter-${keys.id}`)
   const isAtOnce = own.archive_after === 0
   const porter = new Porter(
     {
@@ -32,6 +35,7 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
       archiveSpanSeconds: Math.min(settings.archive.span, own.archive_after) / 1000,
       holeAfterMs: own.hole_after,
       recentMs: settings.index.keep,
+      keepArchiveMs: settings.archive.keep,
       ...(isAtOnce && { indexAfterMs: 0, pollMs: ONCE_POLL_MS }),
     },
     {
@@ -40,16 +44,32 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
       index,
       archive,
       lease: new Lease(archiveObjects, { name: keys.id }, world),
+      storeTrouble: () => archivePlace.trouble(),
+      clockAgrees: () => archivePlace.clockAgrees(),
     },
   )
   const { host, port } = parseAddress(own.http)!
   const face = await startPorterFace({ host, port }, { log: world.log, status: () => porter.status() })
   return {
     listens: [`http ${face.address}`],
-    ended: porter.run(signal),
+    ended: Promise.all([porter.run(signal), sweepOrphans(archivePlace, world, signal)]).then(() => undefined),
     close: async () => {
       await face.close()
+      archivePlace.close()
       lock.release()
     },
+  }
+}
+
+/** What dead writers left in the archive's place, once an hour. */
+async function sweepOrphans(archive: ArchiveObjects, world: World, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const removed = await archive.removeOrphans()
+      if (removed > 0) world.log.info('unfinished uploads removed', { removed, archive: archive.name })
+    } catch (error) {
+      world.log.warn('unfinished uploads not looked for', { archive: archive.name, error })
+    }
+    await world.clock.sleep(ORPHANS_EVERY_MS, signal).catch(() => undefined)
   }
 }
