@@ -3,7 +3,7 @@ import { seededFraction } from '../bin/samples.ts'
 import { encodeFuse, FUSE_KEYS_MAX, FuseFilter, fuseBytes } from './binary-fuse.ts'
 
 const SEED = Number(process.env.BUCKTAIL_SEED ?? 20_261_124)
-const GOLDEN = '0300000000000000080000000000000000000083000000000000000000000000714700000000'
+const GOLDEN = '030000000000000008000000800080008f0083838601821e7d028d078403840c73c59f050000'
 
 function drawKeys(count: number, random: () => number): Int32Array {
   const keys = new Set<number>()

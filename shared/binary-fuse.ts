@@ -108,7 +108,8 @@ function solve(keys: Uint32Array | Int32Array, seed: number, shape: Shape, mask:
     }
   }
   if (peeled < keys.length) return undefined
-  const fingerprints = new Uint8Array(shape.places)
+  // Places that no key needs hold what chance may give: with zeros there, one unlucky key would be in all small filters.
+  const fingerprints = Uint8Array.from({ length: shape.places }, (_, at) => mixed(at ^ (keys[0] ?? 0)) & mask)
   while (peeled-- > 0) {
     locate(keys[peeledKeys[peeled]], seed, shape)
     const own = peeledPlaces[peeled]
@@ -117,6 +118,11 @@ function solve(keys: Uint32Array | Int32Array, seed: number, shape: Shape, mask:
     fingerprints[own] = value
   }
   return fingerprints
+}
+
+function mixed(value: number): number {
+  const spread = Math.imul(value ^ (value >>> 16), 0x45d9f3b)
+  return spread ^ (spread >>> 15)
 }
 
 export class FuseFilter {

@@ -8,7 +8,7 @@
 //   ┌────────────────┬───────────────────┬──────────────┬──────────────┬──────────────┬────────┬──────────┐
 //   │ least time i64 │ greatest time i64 │ meta crc u32 │ body crc u32 │ head crc u32 │ meta   │ body     │
 //   └────────────────┴───────────────────┴──────────────┴──────────────┴──────────────┴────────┴──────────┘
-//   kind       0: the body is a block of shared/block
+//   kind       of the body. 0: lines (shared/block), 1: columns (shared/columns/columns-block)
 //   levels     bit i: an event has level i of LEVELS (shared/events)
 //   position   of this block in the file: a head found by its magic elsewhere (in the directory, in a line) is none
 //   times      nanoseconds since 1970
@@ -18,8 +18,10 @@
 //                run     [source index, origin index, from, to, events]; runs by path, host, source, offset
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
-import { BLOCK_EVENTS_MAX, BLOCK_TEXT_BYTES_MAX, encodeBlock } from './block.ts'
+import { BLOCK_EVENTS_MAX, BLOCK_TEXT_BYTES_MAX, decodeBlock, encodeBlock } from './block.ts'
+import { decodeColumnsBlock, encodeColumnsBlock } from './columns/columns-block.ts'
 import type { Events, Origin, Run } from './events.ts'
+import { TokenSet } from './segment-tokens.ts'
 
 export const BLOCK_HEAD_BYTES = 60
 export const BLOCK_MAGIC = Buffer.from('BTSB', 'latin1')
@@ -27,7 +29,7 @@ export const BLOCK_MAGIC = Buffer.from('BTSB', 'latin1')
 const META_BYTES_MAX = 32 * 1024 * 1024
 const BODY_BYTES_MAX = 40 * 1024 * 1024
 const VERSION = 1
-const KIND_LINES = 0
+const BODY_KINDS = ['lines', 'columns'] as const
 /** The meta is small and repeats itself: more effort finds no more. */
 const META_LEVEL = 3
 
@@ -40,8 +42,18 @@ export interface SegmentEvents extends Events {
   runs: SegmentRun[]
 }
 
-/** What head and meta of a block say. */
+export type BodyKind = (typeof BODY_KINDS)[number]
+
+/** Where the token filter of a block lies in the file. */
+export interface FilterPlace {
+  position: number
+  bytes: number
+  crc: number
+}
+
+/** What head and meta of a block say, and the directory. */
 export interface SegmentBlock {
+  kind: BodyKind
   position: number
   /** Head, meta and body. */
   bytes: number
@@ -56,21 +68,31 @@ export interface SegmentBlock {
   runs: SegmentRun[]
   /** Hosts and applications that lines name themselves. */
   names: string[]
+  /** Undefined: none fitted, or the directory could not be read. */
+  filter?: FilterPlace
 }
 
-/** Head, meta and body of one block; `head` is what the directory repeats. */
-export function encodeSegmentBlock(
-  events: SegmentEvents,
-  position: number,
-  level: number,
-): { head: Buffer; body: Buffer; block: SegmentBlock } {
-  const body = encodeBlock(events, level)
+export interface EncodedBlock {
+  /** With the meta: what the directory repeats. */
+  head: Buffer
+  body: Buffer
+  /** shared/segment-tokens */
+  filter: Buffer | undefined
+  block: SegmentBlock
+}
+
+/** Columns where they pay, else lines. */
+export function encodeSegmentBlock(events: SegmentEvents, position: number, level: number): EncodedBlock {
+  const columns = encodeColumnsBlock(events, level)
+  const kind = columns ? 'columns' : 'lines'
+  const body = columns ?? encodeBlock(events, level)
+  const filter = TokenSet.of(events).encode(body.length)
   const meta = encodeMeta(events)
   const { lines, levels, leastNs, greatestNs } = columnBounds(events)
   const head = Buffer.alloc(BLOCK_HEAD_BYTES)
   BLOCK_MAGIC.copy(head)
   head.writeUInt8(VERSION, 4)
-  head.writeUInt8(KIND_LINES, 5)
+  head.writeUInt8(BODY_KINDS.indexOf(kind), 5)
   head.writeUInt16BE(levels, 6)
   head.writeUInt32BE(position, 8)
   head.writeUInt32BE(meta.length, 12)
@@ -85,10 +107,28 @@ export function encodeSegmentBlock(
   head.writeUInt32BE(crc32(head.subarray(0, 56)), 56)
   const { metaBytes, bodyBytes, metaCrc, ...facts } = readFields(head)
   const block = { ...facts, runs: events.runs, names: events.names }
-  return { head: Buffer.concat([head, meta]), body, block }
+  return { head: Buffer.concat([head, meta]), body, filter, block }
 }
 
-export type BlockHead = Omit<SegmentBlock, 'runs' | 'names'> & { metaBytes: number; bodyBytes: number; metaCrc: number }
+/** A block for another place, without looking into its body. */
+export function moveSegmentBlock(headAndMeta: Buffer, position: number): Buffer {
+  const moved = Buffer.from(headAndMeta)
+  moved.writeUInt32BE(position, 8)
+  moved.writeUInt32BE(crc32(moved.subarray(0, 56)), 56)
+  return moved
+}
+
+/** Throws CorruptBlockError. */
+export function decodeBody(block: Pick<SegmentBlock, 'kind' | 'runs' | 'names'>, body: Buffer): SegmentEvents {
+  const decode = block.kind === 'columns' ? decodeColumnsBlock : decodeBlock
+  return { ...decode(body, block.runs, block.names), runs: block.runs }
+}
+
+export type BlockHead = Omit<SegmentBlock, 'runs' | 'names' | 'filter'> & {
+  metaBytes: number
+  bodyBytes: number
+  metaCrc: number
+}
 
 /** The head at `at`, or why there is none. */
 export function decodeBlockHead(bytes: Buffer, at: number): BlockHead | string {
@@ -98,8 +138,8 @@ export function decodeBlockHead(bytes: Buffer, at: number): BlockHead | string {
   if (head.readUInt32BE(56) !== crc32(head.subarray(0, 56))) return 'head checksum is wrong'
   const version = head.readUInt8(4)
   const kind = head.readUInt8(5)
-  if (version !== VERSION || kind !== KIND_LINES) {
-    return `version ${version}, kind ${kind}: this program reads version ${VERSION}, kind ${KIND_LINES}`
+  if (version !== VERSION || kind >= BODY_KINDS.length) {
+    return `version ${version}, kind ${kind}: this program reads version ${VERSION}, kinds 0 to ${BODY_KINDS.length - 1}`
   }
   const facts = readFields(head)
   if (facts.metaBytes > META_BYTES_MAX || facts.bodyBytes > BODY_BYTES_MAX) {
@@ -113,6 +153,7 @@ function readFields(head: Buffer): BlockHead {
   const metaBytes = head.readUInt32BE(12)
   const bodyBytes = head.readUInt32BE(16)
   return {
+    kind: BODY_KINDS[head.readUInt8(5)],
     position,
     metaBytes,
     bodyBytes,

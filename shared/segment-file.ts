@@ -1,7 +1,7 @@
 // A segment as a plain file, without a store or settings: its lines, and whether it is what was written.
 import { createHash } from 'node:crypto'
 import { CorruptDocumentError, sha256Hex } from './sealed-json.ts'
-import { CorruptSegmentError, readDirectory, readSegmentBlock, type SegmentFile } from './segment.ts'
+import { CorruptSegmentError, readDirectory, readFilters, readSegmentBlock, type SegmentFile } from './segment.ts'
 import { decodeSegmentManifest, type SegmentManifest } from './segment-manifest.ts'
 import type { Damage } from './stores.ts'
 import type { Disk } from './world.ts'
@@ -52,7 +52,9 @@ export async function verifySegment(disk: Disk, path: string): Promise<SegmentRe
   const report: SegmentReport = { blocks: 0, events: 0, lines: 0, bytes: 0, hasManifest: false, damages }
   const opened = await openFile(disk, path)
   try {
-    for (const block of await readDirectory(opened.file, damage => damages.push(damage))) {
+    const blocks = await readDirectory(opened.file, damage => damages.push(damage))
+    await readFilters(opened.file, blocks, damage => damages.push(damage))
+    for (const block of blocks) {
       try {
         const events = await readSegmentBlock(opened.file, block)
         report.blocks++

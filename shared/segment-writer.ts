@@ -3,10 +3,11 @@
 import { createHash } from 'node:crypto'
 import type { Events, Origin, Run } from './events.ts'
 import { RangeSet } from './ranges.ts'
-import { sha256Hex } from './sealed-json.ts'
-import { encodeFooter } from './segment.ts'
+import { encodeFilterList, encodeFooter } from './segment.ts'
 import {
+  type EncodedBlock,
   encodeSegmentBlock,
+  moveSegmentBlock,
   runLabel,
   type SegmentBlock,
   type SegmentEvents,
@@ -17,6 +18,8 @@ import {
 const NAMES_MAX = 60_000
 /** With tiny events the columns outgrow the text; a block is cut here too. */
 const EVENTS_MAX = 256 * 1024
+/** Of a block's bytes: from there on the next file begins a block of its own, whose shapes of lines are its own. */
+const SHARE_OF_ONE_PATH = 1 / 4
 /** A list of hosts or applications that is longer says nothing any more: 'many', nothing is pruned by it. */
 export const LABELS_MAX = 1000
 
@@ -43,6 +46,14 @@ export interface SourcePart {
   events: number
   lines: number
   bytes: number
+}
+
+/** What the directory does not say of a block that is taken over. */
+export interface CopiedParts {
+  hosts: Iterable<string>
+  apps: Iterable<string>
+  /** Per label of a run (`runLabel`). */
+  lines: Iterable<[label: string, lines: number]>
 }
 
 export interface BlockRecord {
@@ -77,6 +88,7 @@ export class SegmentWriter {
   readonly #level: number
   readonly #chunks: Buffer[] = []
   readonly #heads: Buffer[] = []
+  readonly #filters: (Buffer | undefined)[] = []
   readonly #blocks: SegmentBlock[] = []
   readonly #records: BlockRecord[] = []
   readonly #hash = createHash('sha256')
@@ -102,6 +114,8 @@ export class SegmentWriter {
 
   /** Pieces come grouped by source, then by offset: like lies by like. */
   append(piece: Piece): void {
+    const isOtherPath = this.#pieces.length > 0 && this.#pieces[0].run.path !== piece.run.path
+    if (isOtherPath && this.#pieceBytes >= this.#blockBytes * SHARE_OF_ONE_PATH) this.#closeBlock()
     for (let first = piece.first, from = piece.from; first < piece.end; ) {
       const end = this.#fits(piece, first)
       if (end === first) {
@@ -115,13 +129,40 @@ export class SegmentWriter {
     }
   }
 
+  /**
+   * A block of another segment as it is: nothing is inflated.
+   * @param stored  head, meta and body; `parts` says what is in it, as `append` would have found
+   */
+  copy(block: SegmentBlock, stored: Buffer, filter: Buffer | undefined, parts: CopiedParts): void {
+    this.#closeBlock()
+    const bodyAt = block.bodyPosition - block.position
+    const position = this.#position
+    const moved = { ...block, position, bodyPosition: position + bodyAt }
+    for (const host of parts.hosts) addLabel(this.#hosts, host)
+    for (const app of parts.apps) addLabel(this.#apps, app)
+    for (const run of block.runs) {
+      const part = this.#partOf(run)
+      part.ranges.add(run.from, run.to)
+      part.events += run.events
+      part.bytes += run.to - run.from
+    }
+    for (const [label, lines] of parts.lines) {
+      const part = this.#sources.get(label)
+      if (part) part.lines += lines
+    }
+    const head = moveSegmentBlock(stored.subarray(0, bodyAt), position)
+    this.#put({ head, body: stored.subarray(bodyAt), filter, block: moved })
+  }
+
   /** Undefined if nothing was appended: there is no empty segment. */
   finish(): WrittenSegment | undefined {
     this.#closeBlock()
     if (this.#blocks.length === 0) return undefined
-    const directory = Buffer.concat(this.#heads)
-    const footer = encodeFooter(this.#blocks.length, this.#position, directory)
-    for (const part of [directory, footer]) this.#push(part)
+    const filters = this.#filters.flatMap(filter => filter ?? [])
+    const directory = Buffer.concat([...this.#heads, encodeFilterList(this.#filters)])
+    const directoryAt = filters.reduce((sum, { length }) => sum + length, this.#position)
+    const footer = encodeFooter(this.#blocks.length, directoryAt, directory)
+    for (const part of [...filters, directory, footer]) this.#push(part)
     const sum = (of: (block: SegmentBlock) => number) => this.#blocks.reduce((total, block) => total + of(block), 0)
     return {
       content: Buffer.concat(this.#chunks),
@@ -166,6 +207,14 @@ export class SegmentWriter {
     addLabel(this.#hosts, run.host)
     addLabel(this.#apps, run.app)
 
+    const part = this.#partOf(run)
+    part.ranges.add(piece.from, piece.to)
+    part.events += end - first
+    part.bytes += piece.to - piece.from
+    for (let i = first; i < end; i++) part.lines += events.lines[i]
+  }
+
+  #partOf(run: Run): SourcePart {
     const key = runLabel(run)
     let part = this.#sources.get(key)
     if (!part) {
@@ -174,10 +223,7 @@ export class SegmentWriter {
       part = { ...label, ranges: new RangeSet(), events: 0, lines: 0, bytes: 0 }
       this.#sources.set(key, part)
     }
-    part.ranges.add(piece.from, piece.to)
-    part.events += end - first
-    part.bytes += piece.to - piece.from
-    for (let i = first; i < end; i++) part.lines += events.lines[i]
+    return part
   }
 
   #closeBlock(): void {
@@ -187,19 +233,23 @@ export class SegmentWriter {
       if (events.hosts[i] > 0) addLabel(this.#hosts, events.names[events.hosts[i]])
       if (events.apps[i] > 0) addLabel(this.#apps, events.names[events.apps[i]])
     }
-    const { head, body, block } = encodeSegmentBlock(events, this.#position, this.#level)
-    this.#heads.push(head)
-    this.#blocks.push(block)
-    const { position, bytes, lines, rawBytes, leastNs, greatestNs } = block
-    const sha256 = sha256Hex(Buffer.concat([head, body]))
-    this.#records.push({ position, bytes, sha256, events: block.events, lines, rawBytes, leastNs, greatestNs })
-    this.#push(head)
-    this.#push(body)
-    this.#position += bytes
+    this.#put(encodeSegmentBlock(events, this.#position, this.#level))
     this.#pieces = []
     this.#pieceBytes = 0
     this.#pieceEvents = 0
     this.#names = new Map([['', 0]])
+  }
+
+  #put({ head, body, filter, block }: EncodedBlock): void {
+    this.#heads.push(head)
+    this.#filters.push(filter)
+    this.#blocks.push(block)
+    const { position, bytes, lines, rawBytes, leastNs, greatestNs } = block
+    const sha256 = createHash('sha256').update(head).update(body).digest('hex')
+    this.#records.push({ position, bytes, sha256, events: block.events, lines, rawBytes, leastNs, greatestNs })
+    this.#push(head)
+    this.#push(body)
+    this.#position += bytes
   }
 
   #push(bytes: Buffer): void {

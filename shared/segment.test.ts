@@ -13,9 +13,10 @@ import {
   testSeed,
 } from './packets.test-support.ts'
 import { realDisk } from './real-disk.ts'
-import { encodeFooter, readDirectory, readSegmentBlock, type SegmentFile } from './segment.ts'
+import { encodeFooter, readDirectory, readFilters, readSegmentBlock, type SegmentFile } from './segment.ts'
 import { catSegment, verifySegment } from './segment-file.ts'
 import { describeSegment, encodeSegmentManifest } from './segment-manifest.ts'
+import { tokensSought } from './segment-tokens.ts'
 import { SegmentWriter, type WrittenSegment } from './segment-writer.ts'
 import type { Damage } from './stores.ts'
 
@@ -25,7 +26,7 @@ test('a footer is these bytes', t => {
   const directory = Buffer.from('directory')
   t.equal(
     encodeFooter(2, 0x01020304, directory).toString('hex'),
-    '4254534601000000000000020102030400000009467844da6b68329b',
+    '4254534602000000000000020102030400000009467844dac4c17f51',
   )
   t.end()
 })
@@ -70,10 +71,11 @@ test('what is written now is laid out like that', t => {
   const metaBytes = content.readUInt32BE(12)
   const end = content.length - 28
   t.same(
-    content.subarray(end - 60 - metaBytes, end),
+    content.subarray(end - 8 - 60 - metaBytes, end - 8),
     content.subarray(0, 60 + metaBytes),
     'the directory repeats the head',
   )
+  t.equal(content.toString('hex', end - 8, end), '0000000000000000', 'and says that two short lines have no filter')
   t.end()
 })
 
@@ -146,6 +148,40 @@ test('every flipped byte is found and named, and costs its own block at most', a
   }
   t.pass(`${content.length} flips`)
   t.end()
+})
+
+test('the filters say which blocks have no such word; a damaged one is named and says nothing', async t => {
+  const words = ['apple', 'banana', 'cherry']
+  const lines = (word: string) => Array.from({ length: 400 }, (_, i) => `${word} ${i} ${(i * 7919).toString(36)}\n`)
+  const runs = words.map(word => ({ source: sourceName(word), path: `/${word}`, lines: lines(word) }))
+  const { content, blocks: records } = write(runs, 16 * 1024)
+  const file = inMemory(content)
+  const blocks = await readDirectory(file, fail)
+  t.equal(blocks.length, 3, 'a block per file: each is long enough')
+  const filters = await readFilters(file, blocks, fail)
+  for (const word of words) {
+    const [token] = tokensSought(word, true, true)
+    t.same(
+      filters.map(filter => filter?.couldHold(token)),
+      words.map(other => other === word),
+      word,
+    )
+  }
+  const from = records[2].position + records[2].bytes
+  const first = blocks[0].filter?.position
+  t.equal(first, from)
+  const bytes = blocks.reduce((sum, { filter }) => sum + (filter?.bytes ?? 0), 0)
+  t.ok(bytes <= content.length * 0.08, `${bytes} of ${content.length}`)
+  for (let at = from; at < from + bytes; at++) {
+    const flipped = Buffer.from(content)
+    flipped[at] ^= 1 << (at % 8)
+    const damages: Damage[] = []
+    const read = await readFilters(inMemory(flipped), await readDirectory(inMemory(flipped), fail), damage =>
+      damages.push(damage),
+    )
+    const hit = blocks.findIndex(({ filter }) => filter && at >= filter.position && at < filter.position + filter.bytes)
+    if (damages.length !== 1 || read[hit] || read.filter(filter => filter).length !== 2) t.fail(`flip at ${at}`)
+  }
 })
 
 test('verifying finds every flipped byte of segment and manifest', async t => {

@@ -1,27 +1,34 @@
 // A segment: events of many packets, written once, read by ranges. Integers big-endian; positions in bytes of the file.
 //
-//   ┌─────────┬─────────┬───┬─────────────┬───────────┬────────┐
-//   │ block 0 │ block 1 │ … │ block n - 1 │ directory │ footer │
-//   └─────────┴─────────┴───┴─────────────┴───────────┴────────┘
+//   ┌─────────┬─────────┬───┬─────────────┬──────────┬───┬──────────────┬───────────┬────────┐
+//   │ block 0 │ block 1 │ … │ block n - 1 │ filter 0 │ … │ filter n - 1 │ directory │ footer │
+//   └─────────┴─────────┴───┴─────────────┴──────────┴───┴──────────────┴───────────┴────────┘
 //   block      shared/segment-block: head, meta, body
-//   directory  head and meta of every block again, end to end: enough to know what lies where
+//   filter     shared/segment-tokens: which words the block cannot hold
+//   directory  head and meta of every block again, end to end; then per block [filter bytes u32, filter crc u32], 0 0 for a
+//              block without one: enough to know what lies where
 //   footer
 //   0        4         5       8            12                       16                    20                  24        28
 //   ┌────────┬─────────┬───────┬────────────┬────────────────────────┬─────────────────────┬───────────────────┬─────────┐
 //   │ "BTSF" │ version │ 0 u24 │ blocks u32 │ directory position u32 │ directory bytes u32 │ directory crc u32 │ crc u32 │
 //   └────────┴─────────┴───────┴────────────┴────────────────────────┴─────────────────────┴───────────────────┴─────────┘
+//   version    2. Version 1 has no filters, and its directory ends with the last meta
 //   crc        IEEE, over the 24 bytes before it
-// - A damaged block costs itself. A damaged directory or footer costs a scan: each block says what it holds.
+// - A damaged block costs itself, a damaged filter the reading of its block. A damaged directory or footer costs a scan:
+//   each block says what it holds.
 import { crc32 } from 'node:zlib'
-import { CorruptBlockError, decodeBlock } from './block.ts'
+import { CorruptBlockError } from './block.ts'
 import {
   BLOCK_HEAD_BYTES,
   BLOCK_MAGIC,
   decodeBlockHead,
   decodeBlockMeta,
+  decodeBody,
+  type FilterPlace,
   type SegmentBlock,
   type SegmentEvents,
 } from './segment-block.ts'
+import { TokenFilter } from './segment-tokens.ts'
 import type { Damage } from './stores.ts'
 
 export const FOOTER_BYTES = 28
@@ -29,7 +36,9 @@ const DIRECTORY_BYTES_MAX = 256 * 1024 * 1024
 /** Read at the end of a file in the hope that the directory is in it; and per step of a scan. */
 const TAIL_BYTES = 64 * 1024
 const WINDOW_BYTES = 1024 * 1024
-const VERSION = 1
+/** Per block in the directory's list. */
+const FILTER_ENTRY_BYTES = 8
+const VERSION = 2
 const FOOTER_MAGIC = Buffer.from('BTSF', 'latin1')
 
 /** Bytes of the file are not what was written. What is whole is still served; another copy has the rest. */
@@ -49,6 +58,17 @@ export interface SegmentFile {
   name: string
   size: number
   read(from: number, to: number): Promise<Buffer>
+}
+
+/** What the directory of version 2 ends with. */
+export function encodeFilterList(filters: (Buffer | undefined)[]): Buffer {
+  const list = Buffer.alloc(filters.length * FILTER_ENTRY_BYTES)
+  filters.forEach((filter, i) => {
+    if (!filter) return
+    list.writeUInt32BE(filter.length, i * FILTER_ENTRY_BYTES)
+    list.writeUInt32BE(crc32(filter), i * FILTER_ENTRY_BYTES + 4)
+  })
+  return list
 }
 
 export function encodeFooter(blocks: number, directoryPosition: number, directory: Buffer): Buffer {
@@ -76,24 +96,52 @@ export async function readDirectory(file: SegmentFile, onDamage: (damage: Damage
 
 /** Inflates one block. Throws CorruptSegmentError. */
 export async function readSegmentBlock(file: SegmentFile, block: SegmentBlock): Promise<SegmentEvents> {
-  const where = `${file.name} block at ${block.position}`
+  const body = await readSegmentBody(file, block)
+  try {
+    return decodeBody(block, body)
+  } catch (cause) {
+    if (!(cause instanceof CorruptBlockError)) throw cause
+    throw new CorruptSegmentError(nameOf(file, block), cause.message, { cause })
+  }
+}
+
+/** The body of a block as it is stored, checksum compared. Throws CorruptSegmentError. */
+export async function readSegmentBody(file: SegmentFile, block: SegmentBlock): Promise<Buffer> {
   const end = block.position + block.bytes
   const body = await file.read(block.bodyPosition, end)
-  if (body.length !== end - block.bodyPosition) throw new CorruptSegmentError(where, 'is cut short')
-  if (crc32(body) !== block.bodyCrc) throw new CorruptSegmentError(where, 'body checksum is wrong')
-  try {
-    return { ...decodeBlock(body, block.runs, block.names), runs: block.runs }
-  } catch (cause) {
-    if (cause instanceof CorruptBlockError) throw new CorruptSegmentError(where, cause.message, { cause })
-    throw cause
-  }
+  if (body.length !== end - block.bodyPosition) throw new CorruptSegmentError(nameOf(file, block), 'is cut short')
+  if (crc32(body) !== block.bodyCrc) throw new CorruptSegmentError(nameOf(file, block), 'body checksum is wrong')
+  return body
+}
+
+/** The token filters of all blocks, in one read. Undefined for a block that has none, or whose filter is damaged. */
+export async function readFilters(
+  file: SegmentFile,
+  blocks: SegmentBlock[],
+  onDamage: (damage: Damage) => void,
+): Promise<(TokenFilter | undefined)[]> {
+  const places = blocks.flatMap(({ filter }) => filter ?? [])
+  if (places.length === 0) return blocks.map(() => undefined)
+  const from = places[0].position
+  const bytes = await file.read(from, places[places.length - 1].position + places[places.length - 1].bytes)
+  return blocks.map(({ filter }) => {
+    if (!filter) return undefined
+    const own = bytes.subarray(filter.position - from, filter.position - from + filter.bytes)
+    const decoded = own.length === filter.bytes && crc32(own) === filter.crc ? TokenFilter.decode(own) : undefined
+    if (!decoded) onDamage({ where: `${file.name} filter at ${filter.position}`, reason: 'checksum is wrong' })
+    return decoded
+  })
+}
+
+function nameOf(file: SegmentFile, block: SegmentBlock): string {
+  return `${file.name} block at ${block.position}`
 }
 
 async function readWholeDirectory(file: SegmentFile): Promise<SegmentBlock[]> {
   const tailAt = Math.max(0, file.size - TAIL_BYTES)
   const tail = await file.read(tailAt, file.size)
   const footer = decodeFooter(file, tail)
-  const { position, bytes, blocks: count, crc } = footer
+  const { version, position, bytes, blocks: count, crc } = footer
   const directory =
     position >= tailAt
       ? tail.subarray(position - tailAt, position - tailAt + bytes)
@@ -104,7 +152,8 @@ async function readWholeDirectory(file: SegmentFile): Promise<SegmentBlock[]> {
   }
   const blocks: SegmentBlock[] = []
   let end = 0
-  for (let at = 0; at < directory.length; ) {
+  const listAt = version === 1 ? bytes : bytes - count * FILTER_ENTRY_BYTES
+  for (let at = 0; at < listAt; ) {
     const head = decodeBlockHead(directory, at)
     if (typeof head === 'string') throw new CorruptSegmentError(where, head)
     if (head.position !== end) throw new CorruptSegmentError(where, `block at ${head.position} instead of ${end}`)
@@ -115,10 +164,19 @@ async function readWholeDirectory(file: SegmentFile): Promise<SegmentBlock[]> {
     at = metaAt + head.metaBytes
     end += block.bytes
   }
+  for (let i = 0; version > 1 && blocks.length === count && i < count; i++) {
+    const filter: FilterPlace = {
+      position: end,
+      bytes: directory.readUInt32BE(listAt + i * FILTER_ENTRY_BYTES),
+      crc: directory.readUInt32BE(listAt + i * FILTER_ENTRY_BYTES + 4),
+    }
+    if (filter.bytes > 0) blocks[i].filter = filter
+    end += filter.bytes
+  }
   if (end !== position || blocks.length !== count) {
     throw new CorruptSegmentError(
       where,
-      `names ${blocks.length} blocks of ${end} bytes instead of ${count} of ${position}`,
+      `names ${blocks.length} blocks and filters of ${end} bytes instead of ${count} of ${position}`,
     )
   }
   return blocks
@@ -127,7 +185,7 @@ async function readWholeDirectory(file: SegmentFile): Promise<SegmentBlock[]> {
 function decodeFooter(
   file: SegmentFile,
   tail: Buffer,
-): { blocks: number; position: number; bytes: number; crc: number } {
+): { version: number; blocks: number; position: number; bytes: number; crc: number } {
   const footer = tail.subarray(Math.max(0, tail.length - FOOTER_BYTES))
   const where = `${file.name} footer at ${Math.max(0, file.size - FOOTER_BYTES)}`
   if (footer.length < FOOTER_BYTES || !footer.subarray(0, 4).equals(FOOTER_MAGIC)) {
@@ -136,15 +194,20 @@ function decodeFooter(
   if (crc32(footer.subarray(0, 24)) !== footer.readUInt32BE(24)) {
     throw new CorruptSegmentError(where, 'checksum is wrong')
   }
-  if (footer.readUInt8(4) !== VERSION) {
-    throw new CorruptSegmentError(where, `version ${footer.readUInt8(4)}: this program reads version ${VERSION}`)
+  const version = footer.readUInt8(4)
+  if (version < 1 || version > VERSION) {
+    throw new CorruptSegmentError(where, `version ${version}: this program reads versions 1 to ${VERSION}`)
   }
   const position = footer.readUInt32BE(12)
   const bytes = footer.readUInt32BE(16)
   if (bytes > DIRECTORY_BYTES_MAX || position + bytes + FOOTER_BYTES !== file.size) {
     throw new CorruptSegmentError(where, `names a directory of ${bytes} bytes at ${position} in a file of ${file.size}`)
   }
-  return { blocks: footer.readUInt32BE(8), position, bytes, crc: footer.readUInt32BE(20) }
+  const blocks = footer.readUInt32BE(8)
+  if (version > 1 && blocks * FILTER_ENTRY_BYTES > bytes) {
+    throw new CorruptSegmentError(where, `names ${blocks} blocks in a directory of ${bytes} bytes`)
+  }
+  return { version, blocks, position, bytes, crc: footer.readUInt32BE(20) }
 }
 
 /** Every block that can be found by its own head, in order of the file. One head and one meta at a time in memory. */

@@ -9,7 +9,7 @@ import { scanBucketFile } from '../../shared/bucket-file.ts'
 import { decodePacket, packetEvents } from '../../shared/packet.ts'
 import { realDisk } from '../../shared/real-disk.ts'
 import { decodeSealed } from '../../shared/sealed-json.ts'
-import { readDirectory, readSegmentBlock } from '../../shared/segment.ts'
+import { readDirectory, readFilters, readSegmentBlock } from '../../shared/segment.ts'
 import { checkDataVersion } from '../data-folder.ts'
 import { EXIT, failure, reasonOf } from '../fail.ts'
 import { openSegmentFile } from '../segment-on-disk.ts'
@@ -112,6 +112,9 @@ async function* inSegment(path: string, counts: Counts): AsyncGenerator<Omit<Fin
     const reasons: string[] = []
     const blocks = await readDirectory(file, damage => reasons.push(damage.reason))
     for (const reason of reasons) yield { kind: 'damaged', reason }
+    const filters: { where: string; reason: string }[] = []
+    await readFilters(file, blocks, damage => filters.push(damage))
+    for (const { reason } of filters) yield { kind: 'damaged', reason: `a filter of words: ${reason}` }
     for (const block of blocks) {
       counts.blocks++
       try {
