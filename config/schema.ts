@@ -78,6 +78,18 @@ export const Settings = z.strictObject({
         'Where reading of a file begins that is seen for the first time: `beginning` or `end`. What is skipped is in the ledger.',
       ),
       http: address().default('127.0.0.1:7790').describe('Where /healthz, /readyz, /metrics and /status are served.'),
+      gateway: z
+        .boolean({ error: 'true or false' })
+        .optional()
+        .describe(
+          'Whether programs may push lines to `POST /v1/logs/create` on the HTTP port; whoever reaches the port may. Unset: yes. `true` also lets a tailer run that has no files.',
+        ),
+      journald: z
+        .boolean({ error: 'true or false' })
+        .default(false)
+        .describe(
+          'Also follow the journal of systemd, through `journalctl`; `from` says where it begins. The tailer needs the group systemd-journal.',
+        ),
       packet_bytes: bytes('4KB')
         .refine(value => value <= 16e6, 'at most 16MB')
         .prefault('1MB')

@@ -4,6 +4,7 @@ import { parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { startTailerFace } from '../../tailer/face.ts'
 import { Gateway } from '../../tailer/gateway.ts'
+import { followJournal, JOURNALD_APP } from '../../tailer/spool/journald.ts'
 import { sweepSpool } from '../../tailer/spool/sweep.ts'
 import { TAILER_DEFAULTS, Tailer, type TailerStatus } from '../../tailer/tailer.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
@@ -17,7 +18,7 @@ const SWEEP_EVERY_MS = 10_000
 
 export async function startTailer({ settings, world, signal, isOnce }: RoleStart): Promise<RunningRole> {
   const { tailer: own } = settings
-  if (own.files.length === 0 && !own.gateway) {
+  if (own.files.length === 0 && !own.gateway && !own.journald) {
     throw new CommandError(EXIT.settings, 'tailer.files: no file to tail; name paths or globs in the settings')
   }
   const credentials = credentialsOf(settings, 'tailer')
@@ -61,9 +62,14 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
     await sweepSpool(spool, {
       ...world,
       isSafe: path => settled.has(path),
-      keepsNewest: () => false,
+      // Where the journal is read from after a restart.
+      keepsNewest: app => app === JOURNALD_APP,
     }).catch(error => world.log.warn('spool not swept: tried again', { error }))
   }
+  const journal =
+    own.journald && !isOnce
+      ? followJournal(world, { spool, from: own.from === 'end' ? 'end' : 'beginning' }, signal)
+      : undefined
   return {
     listens: [`http ${face.address}`],
     ended: tailer.run(signal),
@@ -71,6 +77,7 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
       clearInterval(sweeping)
       await face.close()
       await gateway?.close()
+      await journal
       lock.release()
     },
     onceProgress: () => progressOf(tailer.status()),
