@@ -14,7 +14,7 @@
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { CorruptBlockError } from '../block.ts'
 import { EVENT_BYTES_MAX, type Events, LEVELS, type Run } from '../events.ts'
-import { COLUMNS_TEXT_BYTES_MAX, columnsCodec, MODES, type Mode, type Streams } from './codec.ts'
+import { COLUMNS_TEXT_BYTES_MAX, columnsCodec, type Encoded, MODES, type Mode, type Streams } from './codec.ts'
 import { decodeEventColumns, encodeEventColumns, endsOf } from './event-columns.ts'
 import { VarintReader, VarintWriter } from './varints.ts'
 
@@ -43,17 +43,30 @@ export class ModeMemory {
 }
 
 /**
+ * The first half of a columns block: what the text alone says. Times and levels can be told from its analysis.
+ * @returns undefined if columns do not pay or the text does not fit; good until the codec is used again
+ */
+export function analyseText(text: Buffer, memory: ModeMemory): Encoded | undefined {
+  const mode = chooseMode(text, memory)
+  const encoded = mode && columnsCodec().encode(text, { mode })
+  if (encoded === undefined) return undefined
+  const streamBytes = encoded.streams.reduce((sum, stream) => sum + stream.length, 0)
+  return streamBytes > STREAM_SHARE_MAX * text.length ? undefined : encoded
+}
+
+/**
  * @param zstdLevel  1 for packets (the tailer's time is dear), 9 for segments (read for years)
  * @param memory     where the chosen mode is kept; without it every block is a choice of its own
  * @returns undefined if columns do not pay or the text does not fit: use kind lines
  */
 export function encodeColumnsBlock(events: Events, zstdLevel: number, memory = new ModeMemory()): Buffer | undefined {
-  const mode = chooseMode(events.bytes, memory)
-  const encoded = mode && columnsCodec().encode(events.bytes, { mode })
-  if (encoded === undefined) return undefined
+  const encoded = analyseText(events.bytes, memory)
+  return encoded && finishColumnsBlock(events, encoded, zstdLevel)
+}
+
+/** @param encoded  of these events' bytes */
+export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: number): Buffer {
   const { streams, analysis } = encoded
-  const streamBytes = streams.reduce((sum, stream) => sum + stream.length, 0)
-  if (streamBytes > STREAM_SHARE_MAX * events.bytes.length) return undefined
   const all = [...streams, encodeEventColumns(events, analysis.lineEnds, analysis)]
   const frame = (numbers: number[]) => deflate(Buffer.concat(numbers.map(k => all[k])), zstdLevel)
   const frameA = frame(FRAME_A)
