@@ -1,8 +1,9 @@
 // What is in a file, compared with what is known of sources: their head and tail, and the bytes of packets in the journal.
 import type { Disk, Log, OpenFile } from '../shared/world.ts'
 import type { FoundFile } from './find-files.ts'
+import { InflatedFile } from './inflate/inflated-file.ts'
 import { LineParser } from './parse/line-parser.ts'
-import { HEAD_BYTES, type Relation, readAt, relation, type Source, TAIL_BYTES } from './source.ts'
+import { HEAD_BYTES, type KnownContent, type Relation, readAt, relation, type Source, TAIL_BYTES } from './source.ts'
 
 /** A file was renamed or replaced while we looked: what was seen before does not fit together. The next look is soon. */
 export class StaleLookError extends Error {
@@ -17,18 +18,23 @@ export interface Beginning {
   tail: Buffer
 }
 
+/** `prefix` is proven byte for byte; `unproven`: head and end are those of the source, of the rest nothing is known. */
+export type Verdict = Relation | 'unproven'
+
 export interface ContentParts {
   disk: Disk
   log: Log
   source(name: string): Source | undefined
   /** Bytes [from, to) of a source out of the journal; undefined if they are not there (any more). */
-  journalBytes(source: Source, from: number, to: number): Promise<Buffer | undefined>
+  journalBytes(source: KnownContent, from: number, to: number): Promise<Buffer | undefined>
   /** The least offset at or after `from` that the journal has; infinite if none. */
-  nextKnown(source: Source, from: number): number
+  nextKnown(source: KnownContent, from: number): number
 }
 
 /** Compared at a time. */
 const SHARED_STEP_BYTES = 64 * 1024
+/** Where a pass over all of it is made: packets are unpacked once for each step. */
+const PASS_STEP_BYTES = 512 * 1024
 const TOLD_MAX = 10_000
 
 export class Content {
@@ -48,6 +54,23 @@ export class Content {
     return this.withFile(file, async handle => {
       const found = await relation(handle, file.stat.size, source, this.#known(source))
       return found === 'same' && !(await this.#hasCovered(handle, file.stat.size, source)) ? 'other' : found
+    })
+  }
+
+  /**
+   * As relationTo, for a compressed file: gone through once, and all that the journal has of the prefix is compared.
+   * Undefined if it cannot be read.
+   */
+  verdict(file: FoundFile, source: KnownContent, signal: AbortSignal): Promise<Verdict | undefined> {
+    return this.withFile(file, async handle => {
+      const { size } = file.stat
+      const end = Math.min(size, source.offset)
+      const isLonger = size >= source.offset
+      const shared = await this.sharedBytes(handle, end, source, isLonger, PASS_STEP_BYTES, signal)
+      const found = await relation(handle, size, source, this.#known(source))
+      if (found === 'same') return shared === end ? 'same' : 'other'
+      if (found === 'other') return 'other'
+      return shared === end ? 'prefix' : 'unproven'
     })
   }
 
@@ -71,7 +94,7 @@ export class Content {
   }
 
   /** Undefined if the file cannot be opened or read. Throws StaleLookError if its name leads to another file by now, or to none. */
-  async withFile<T>({ path, stat }: FoundFile, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
+  async withFile<T>({ path, stat, packed }: FoundFile, use: (file: OpenFile) => Promise<T>): Promise<T | undefined> {
     let file: OpenFile
     try {
       file = await this.#parts.disk.open(path, 'read')
@@ -82,8 +105,11 @@ export class Content {
       return undefined
     }
     try {
-      const { dev, ino } = await file.stat()
-      if (dev !== stat.dev || ino !== stat.ino) throw new StaleLookError(`${path} is another file by now`)
+      const now = await file.stat()
+      const isChanged = packed !== undefined && (now.size !== packed.fileBytes || now.mtimeMs !== packed.mtimeMs)
+      if (now.dev !== stat.dev || now.ino !== stat.ino || isChanged)
+        throw new StaleLookError(`${path} is another file by now`)
+      if (packed !== undefined) file = new InflatedFile(file, packed, packed.head)
       const result = await use(file)
       this.#told.delete(path)
       return result
@@ -115,10 +141,18 @@ export class Content {
     return 0
   }
 
-  async sharedBytes(file: OpenFile, end: number, source: Source, trustsUnknown = true): Promise<number> {
+  async sharedBytes(
+    file: OpenFile,
+    end: number,
+    source: KnownContent,
+    trustsUnknown = true,
+    stepBytes = SHARED_STEP_BYTES,
+    signal?: AbortSignal,
+  ): Promise<number> {
     const known = this.#known(source)
-    let step = SHARED_STEP_BYTES
+    let step = stepBytes
     for (let at = 0; at < end; ) {
+      signal?.throwIfAborted()
       const to = Math.min(end, at + step)
       const expected = await known(at, to)
       if (expected === undefined && step > 1) {
@@ -133,11 +167,11 @@ export class Content {
       if (expected === undefined && (!trustsUnknown || at >= source.offset)) return at
       // Unknown: not in the journal any more, so archived long before the cut, and on the disk long before it.
       at = to
-      step = expected === undefined ? step : Math.min(SHARED_STEP_BYTES, step * 2)
+      step = expected === undefined ? step : Math.min(stepBytes, step * 2)
       if (expected === undefined) {
         const next = this.#parts.nextKnown(source, at)
         at = Math.max(at, Math.min(next, end))
-        step = SHARED_STEP_BYTES
+        step = stepBytes
       }
     }
     return end
@@ -159,7 +193,7 @@ export class Content {
   }
 
   /** Bytes [from, to) of a source; those before its start are its parent's. */
-  #known(source: Source): (from: number, to: number) => Promise<Buffer | undefined> {
+  #known(source: KnownContent): (from: number, to: number) => Promise<Buffer | undefined> {
     return async (from, to) => {
       const tailFrom = source.offset - source.tail.length
       if (from >= tailFrom && to <= source.offset) return source.tail.subarray(from - tailFrom, to - tailFrom)

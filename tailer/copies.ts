@@ -8,7 +8,7 @@ import { type Content, endsInTime } from './content.ts'
 import type { FoundFile } from './find-files.ts'
 import type { Findings } from './findings.ts'
 import { isActiveName, rotationSet } from './rotation.ts'
-import { HEAD_BYTES, readAt } from './source.ts'
+import { HEAD_BYTES, readAt, TAIL_BYTES } from './source.ts'
 import type { SourceTable } from './source-table.ts'
 
 interface Held {
@@ -92,8 +92,12 @@ export class Copies {
       : 'equal to a known file for too long: read as a file of its own'
     await this.#table.tell(undefined, file.path, 0, why, 'alarm')
     if (!isCopy) return false
-    const head = (await this.#content.withFile(file, handle => readAt(handle, 0, HEAD_BYTES))) ?? Buffer.alloc(0)
-    this.#table.draw(file, 0, head, Buffer.alloc(0), true)
+    const { size } = file.stat
+    const ends = await this.#content.withFile(file, async handle => ({
+      head: await readAt(handle, 0, HEAD_BYTES),
+      tail: await readAt(handle, Math.max(0, size - TAIL_BYTES), size),
+    }))
+    if (ends !== undefined) this.#table.draw(file, size, ends.head, ends.tail, true)
     return true
   }
 }

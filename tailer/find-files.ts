@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path'
 import picomatch from 'picomatch'
 import type { Disk, FileStat } from '../shared/world.ts'
+import type { Measured } from './inflate/measure.ts'
 import { isGenerationOf } from './rotation.ts'
 
 export interface FileRule {
@@ -21,7 +22,9 @@ export interface FileRule {
 
 export interface FoundFile {
   path: string
+  /** Of a compressed file once it was measured: with the size of what is in it. */
   stat: FileStat
+  packed?: Measured
   rule: FileRule
   /** Beside an exact path, not named itself: read only where it continues what is known, or came after it. */
   isSibling: boolean

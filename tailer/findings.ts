@@ -1,6 +1,6 @@
 // The files that one look found, and which of them have their source by now.
 import type { FoundFile } from './find-files.ts'
-import { isActiveName, rotationSet } from './rotation.ts'
+import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
 import type { Source } from './source.ts'
 
 export class Findings {
@@ -8,9 +8,12 @@ export class Findings {
   readonly #byInode = new Map<string, FoundFile>()
   readonly #bySet = new Map<string, FoundFile[]>()
   readonly #taken = new Set<FoundFile>()
+  readonly #pending: ReadonlySet<string>
 
-  constructor(files: ReadonlyMap<string, FoundFile>) {
+  /** @param pending rotation sets with compressed files of which it is not known yet what is in them */
+  constructor(files: ReadonlyMap<string, FoundFile>, pending: ReadonlySet<string> = new Set()) {
     this.files = files
+    this.#pending = pending
     for (const file of files.values()) {
       this.#byInode.set(inodeKey(file.stat), file)
       const set = rotationSet(file.path)
@@ -33,12 +36,19 @@ export class Findings {
     return this.#taken.has(file)
   }
 
-  /** All of a rotation set, the active name first. */
+  isPending(set: string): boolean {
+    return this.#pending.has(set)
+  }
+
+  get isAnyPending(): boolean {
+    return this.#pending.size > 0
+  }
+
+  /** All of a rotation set: the active name first, compressed ones last. */
   ofSet(set: string): FoundFile[] {
+    const rank = (file: FoundFile) => (isActiveName(file.path) ? 0 : isCompressed(file.path) ? 2 : 1)
     const members = this.#bySet.get(set) ?? []
-    return members.sort(
-      (a, b) => Number(isActiveName(b.path)) - Number(isActiveName(a.path)) || (a.path < b.path ? -1 : 1),
-    )
+    return members.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1))
   }
 
   /** Those without a source, oldest first. */

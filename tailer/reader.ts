@@ -84,21 +84,12 @@ export class Reader {
 
   async #open(source: Source): Promise<boolean> {
     if (source.file !== undefined) return true
-    try {
-      const file = await this.#disk.open(source.path, 'read')
-      if (source.isAt(await file.stat())) {
-        source.file = file
-        // Remembered by a buck that had not the last bytes: the file has them.
-        if (source.tail.length === 0)
-          source.tail = await readAt(file, Math.max(0, source.offset - TAIL_BYTES), source.offset)
-        return true
-      }
-      // The name leads elsewhere now: the next look says where.
-      await file.close()
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (!(await source.openFile(this.#disk))) return false
+    // Remembered by a buck that had not the last bytes: the file has them.
+    if (source.tail.length === 0) {
+      source.tail = await readAt(source.file!, Math.max(0, source.offset - TAIL_BYTES), source.offset)
     }
-    return false
+    return true
   }
 
   /** What follows is in packets already (taken back, or from before a gap): reading goes on behind it. */

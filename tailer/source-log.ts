@@ -26,6 +26,15 @@ export interface StoredSource extends SourceRecord {
    * before `epoch` (its count) say nothing of it beyond.
    */
   rewound?: { at: number; epoch: number }
+  /** Its file as last compared, for one that is compressed or excluded: unchanged, it is not looked into again. */
+  last?: LastSeen
+}
+
+export interface LastSeen {
+  fileBytes: number
+  mtimeMs: number
+  /** How much is in it, if it is compressed and was measured. */
+  inflatedBytes?: number
 }
 
 export interface Resume {

@@ -51,6 +51,16 @@ export class SourceTable {
     return this.#sources.get(name)
   }
 
+  /** The one that is bound to a file. */
+  at({ path, stat }: FoundFile): Source | undefined {
+    return this.ofSet(rotationSet(path)).find(source => source.isAt(stat))
+  }
+
+  /** Those of a rotation set, as they are now. */
+  ofSet(set: string): Source[] {
+    return [...(this.#bySet.get(set) ?? [])]
+  }
+
   /** Those of a rotation set that something was read of. */
   *readOf(set: string): Iterable<Source> {
     for (const source of this.#bySet.get(set) ?? []) {
@@ -98,8 +108,14 @@ export class SourceTable {
       isFinished: false,
     })
     source.size = file.stat.size
+    if (isExcluded || file.packed !== undefined) source.saw(file)
     this.#changed.add(source)
     return source
+  }
+
+  /** A file of which nothing is to be read. */
+  drawExcluded(file: FoundFile, tail: Buffer = Buffer.alloc(0)): Source {
+    return this.draw(file, file.stat.size, file.packed?.head ?? Buffer.alloc(0), tail, true)
   }
 
   /** A source that begins where a file stops having its parent's lines. */
@@ -114,6 +130,19 @@ export class SourceTable {
     this.#leave(source)
     source.path = path
     this.#enter(source)
+    this.#changed.add(source)
+  }
+
+  /** Its compressed file was written anew, and begins as before. */
+  async repacked(source: Source, file: FoundFile): Promise<void> {
+    await source.closeFile()
+    source.saw(file)
+    this.#changed.add(source)
+  }
+
+  /** Whatever is at its inode is another source. */
+  apart(source: Source): void {
+    source.ino = 0
     this.#changed.add(source)
   }
 
@@ -161,7 +190,7 @@ export class SourceTable {
   /** As `end`; and whatever is at its inode now is another source. */
   async endApart(source: Source): Promise<void> {
     await this.end(source)
-    source.ino = 0
+    this.apart(source)
   }
 
   async giveUpRest(source: Source, reason: string, isEndUnknown = false): Promise<void> {
@@ -250,6 +279,8 @@ export class SourceTable {
     source.dev = file.stat.dev
     source.ino = file.stat.ino
     source.size = file.stat.size
+    source.last = undefined
+    if (file.packed !== undefined) source.saw(file)
     source.isLost = false
     source.isSettled = false
     this.#changed.add(source)

@@ -3,10 +3,12 @@
 import type { Epoch, SourceName } from '../shared/messages.ts'
 import { epochCount } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
-import type { FileStat, OpenFile } from '../shared/world.ts'
-import type { FileRule } from './find-files.ts'
+import type { Disk, FileStat, OpenFile } from '../shared/world.ts'
+import type { FileRule, FoundFile } from './find-files.ts'
+import { compressionOf } from './inflate/inflate.ts'
+import { InflatedFile } from './inflate/inflated-file.ts'
 import { LineParser } from './parse/line-parser.ts'
-import type { StoredSource } from './source-log.ts'
+import type { LastSeen, StoredSource } from './source-log.ts'
 
 /** First bytes of the file, kept to recognise it. Grows with the file up to this. */
 export const HEAD_BYTES = 256
@@ -26,6 +28,7 @@ export class Source {
   /** Which bytes are in packets of the journal, or were. */
   coverage: RangeSet
   rewound: StoredSource['rewound']
+  last: LastSeen | undefined
   /** Next byte to read. Ahead of the coverage by what is in the packet that is not cut yet. */
   offset: number
   head: Buffer
@@ -70,6 +73,7 @@ export class Source {
     this.isExcluded = stored.isExcluded
     this.isFinished = stored.isFinished
     this.rewound = stored.rewound
+    this.last = stored.last
     this.coverage = new RangeSet([[stored.start, stored.to]])
     this.offset = stored.to
     this.size = stored.to
@@ -128,7 +132,54 @@ export class Source {
       isExcluded: this.isExcluded,
       isFinished: this.isFinished,
       rewound: this.rewound,
+      last: this.last,
     }
+  }
+
+  /** As it is now: reading goes on meanwhile. */
+  known(): KnownContent {
+    const { name, start, offset, head, tail, parent } = this
+    return { name, start, offset, head, tail, parent }
+  }
+
+  /** Whether its file is as it was when last compared. */
+  isAsLastSeen({ stat, packed }: FoundFile): boolean {
+    return (
+      this.last !== undefined &&
+      this.last.mtimeMs === stat.mtimeMs &&
+      this.last.fileBytes === (packed?.fileBytes ?? stat.size)
+    )
+  }
+
+  saw({ stat, packed }: FoundFile): void {
+    this.last = {
+      fileBytes: packed?.fileBytes ?? stat.size,
+      mtimeMs: stat.mtimeMs,
+      ...(packed && { inflatedBytes: packed.bytes }),
+    }
+  }
+
+  /** Opens the file at its path if it still is the one it is bound to. */
+  async openFile(disk: Disk): Promise<boolean> {
+    if (this.file !== undefined) return true
+    let file: OpenFile
+    try {
+      file = await disk.open(this.path, 'read')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      throw error
+    }
+    if (!this.isAt(await file.stat())) {
+      // The name leads elsewhere now: the next look says where.
+      await file.close()
+      return false
+    }
+    const compression = compressionOf(this.path)
+    this.file =
+      compression === undefined || this.last?.inflatedBytes === undefined
+        ? file
+        : new InflatedFile(file, { compression, ...this.last, bytes: this.last.inflatedBytes }, this.head)
+    return true
   }
 
   async closeFile(): Promise<void> {
@@ -142,6 +193,9 @@ export class Source {
 export function believedTo({ rewound }: Pick<StoredSource, 'rewound'>, to: number, epoch: Epoch): number {
   return rewound !== undefined && epochCount(epoch) < rewound.epoch ? Math.min(to, rewound.at) : to
 }
+
+/** What is known of a source's content at one moment. */
+export type KnownContent = Pick<Source, 'name' | 'start' | 'offset' | 'head' | 'tail' | 'parent'>
 
 export type Relation =
   /** Begins with all that was read of the source. */
@@ -157,7 +211,7 @@ export type Relation =
 export async function relation(
   file: OpenFile,
   size: number,
-  source: Source,
+  source: KnownContent,
   known: (from: number, to: number) => Promise<Buffer | undefined>,
 ): Promise<Relation> {
   const headBytes = Math.min(source.head.length, size)

@@ -9,13 +9,14 @@
 // What cannot be read any more is told through `giveUp`; a birth is synced before anything of it is read.
 import type { GivenUp } from '../shared/manifest.ts'
 import type { Clock, Random } from '../shared/world.ts'
-import { Content, type ContentParts, StaleLookError } from './content.ts'
+import { Content, type ContentParts, StaleLookError, type Verdict } from './content.ts'
 import { Copies } from './copies.ts'
 import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
 import { Findings } from './findings.ts'
+import { PackedFiles } from './inflate/packed-files.ts'
 import { PowerCut } from './power-cut.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
-import { HEAD_BYTES, type Relation, readAt, type Source, TAIL_BYTES } from './source.ts'
+import { HEAD_BYTES, readAt, type Source, TAIL_BYTES } from './source.ts'
 import type { StoredSource } from './source-log.ts'
 import { SourceTable } from './source-table.ts'
 
@@ -46,6 +47,8 @@ export interface SourcesParts extends Omit<ContentParts, 'source'> {
 
 /** A source's content is given up when so many looks in a row did not find it: a listing may miss a file being renamed. */
 const LOOKS_BEFORE_GIVING_UP = 2
+const COMPRESSED_SHORT = 'the compressed file has less than what was read of the plain one: nothing is missing'
+const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a file of its own'
 const COPIED_AND_TRUNCATED = 'copied and truncated: lines written between the copy and the truncation cannot be proven'
 
 export class Sources {
@@ -55,6 +58,9 @@ export class Sources {
   readonly #content: Content
   readonly #copies: Copies
   readonly #powerCut: PowerCut
+  readonly #packed: PackedFiles
+  /** Compressed files that wait: for more of them to be written, or for the plain file to be read. By path, since when. */
+  readonly #waiting = new Map<string, number>()
   /** Wall clock: compared with the times of files. */
   readonly #startedMs: number
   /** Own folders that a glob came upon: said once. */
@@ -75,6 +81,7 @@ export class Sources {
     this.#content = new Content({ ...parts, source: name => this.#table.get(name) }, isAfterPowerCut)
     this.#copies = new Copies(this.#table, this.#content, config.holdBackMs)
     this.#powerCut = new PowerCut(this.#table, this.#content)
+    this.#packed = new PackedFiles(parts, this.#content)
   }
 
   get all(): Iterable<Source> {
@@ -123,6 +130,11 @@ export class Sources {
     }
   }
 
+  /** Ends what goes on beside the looks. */
+  async close(): Promise<void> {
+    await this.#packed.close()
+  }
+
   /** Forgets what is done with and gone; see SourceTable. */
   prune(isNeeded: (source: Source) => boolean): void {
     this.#table.prune(source => this.#found.at(source) !== undefined, isNeeded)
@@ -142,7 +154,7 @@ export class Sources {
       (path, error) => this.#content.trouble(path, error),
       folder => this.#passOver(folder),
     )
-    const found = new Findings(files)
+    const found = this.#unpacked(files)
     this.#found = found
     const lost: Source[] = []
     // Those known before the look: a fork drawn on the way has its file already.
@@ -161,12 +173,15 @@ export class Sources {
       if (file !== undefined && !source.isLost && (await this.#isStillIn(source, file))) {
         found.take(file)
         source.size = file.stat.size
+        if (file.packed !== undefined && !source.isAsLastSeen(file)) await this.#table.repacked(source, file)
         source.missingSince = undefined
         source.unfoundLooks = 0
         source.isUnlinked = false
         if (source.path !== file.path) this.#table.renamed(source, file.path)
         if (source.size > source.offset) source.isSettled = false
       } else if (source.isFinished || source.isExcluded) {
+        // Its inode has been taken again, by another file.
+        if (file !== undefined) this.#table.apart(source)
       } else if (file === undefined && source.file !== undefined && !source.isLost) {
         source.isUnlinked = true
       } else {
@@ -177,55 +192,108 @@ export class Sources {
     return await this.#welcome(found, isLast)
   }
 
+  /**
+   * The files of a look, compressed ones as what is in them; those of which that is not known yet are left for a later
+   * look, and their rotation sets are told.
+   */
+  #unpacked(files: ReadonlyMap<string, FoundFile>): Findings {
+    const raw = new Findings(files)
+    if (!files.values().some(file => isCompressed(file.path))) return raw
+    const unpacked = new Map<string, FoundFile>()
+    const pending = new Set<string>()
+    const bound = new Map<FoundFile, Source>()
+    for (const source of this.#table.all) {
+      const file = raw.at(source)
+      if (file !== undefined) bound.set(file, source)
+    }
+    for (const file of files.values()) {
+      const source = bound.get(file)
+      if (!isCompressed(file.path) || (source?.isExcluded && source.isAsLastSeen(file)) || this.#isBeforeUs(file)) {
+        unpacked.set(file.path, file)
+        continue
+      }
+      const seen = this.#packed.see(file, source)
+      if (seen === 'pending') pending.add(rotationSet(file.path))
+      else if (seen !== undefined) unpacked.set(file.path, seen)
+    }
+    this.#packed.keepOnly(files.values())
+    return new Findings(unpacked, pending)
+  }
+
+  /** A sibling that was there before its rotation set was first looked at, and not written to since we are here. */
+  #isBeforeUs(file: FoundFile): boolean {
+    const isOld = !this.#table.knownSets.has(rotationSet(file.path))
+    return file.isSibling && isOld && file.stat.mtimeMs < this.#startedMs
+  }
+
   /** The file at its inode is not a cut or rewritten one. Compares content only where there is a reason to. */
   async #isStillIn(source: Source, file: FoundFile): Promise<boolean> {
     const { stat } = file
-    if (source.isExcluded) return true
+    if (source.isExcluded) return this.#isStillExcluded(source, file)
     if (source.isFinished) return this.#isStillOver(source, file)
     if (stat.size < source.offset) return false
     // Born, and nothing read of it yet: the inode is all that is known.
     if (isUnread(source)) return true
     if (source.file !== undefined && stat.mtimeMs === source.checkedMtimeMs) return true
-    // Not readable now: nothing is concluded from that.
-    return ((await this.#content.relationTo(file, source)) ?? 'same') === 'same'
+    if (file.packed !== undefined && source.isAsLastSeen(file)) return true
+    // Not readable now, or not known yet: nothing is concluded from that.
+    return ((await this.#relation(file, source)) ?? 'same') === 'same'
+  }
+
+  /** Its inode may have been taken again by a file that must be read. */
+  async #isStillExcluded(source: Source, file: FoundFile): Promise<boolean> {
+    if (source.isAsLastSeen(file)) return true
+    const relates = (await this.#relation(file, source)) ?? 'same'
+    if (relates === 'same') source.saw(file)
+    return relates === 'same'
   }
 
   /** A file that was done with: the same still, or the copy of it goes on growing. */
   async #isStillOver(source: Source, file: FoundFile): Promise<boolean> {
     const { stat } = file
-    if (stat.size === source.size) return true
-    const relates = await this.#relate(file, source)
+    if (stat.size === source.size && stat.mtimeMs === source.checkedMtimeMs) return true
+    const relates = (await this.#relation(file, source)) ?? 'prefix'
     if (relates === 'same' && stat.size > source.offset) source.isFinished = false
-    return relates === 'same' || relates === 'prefix'
+    if (relates === 'other') return false
+    source.checkedMtimeMs = stat.mtimeMs
+    return true
   }
 
   /** Step 2: where did the content of a source go whose file is another one now, or gone? */
   async #findContent(source: Source, found: Findings): Promise<void> {
     const atInode = found.at(source)
-    const candidates = found
-      .ofSet(rotationSet(source.path))
-      .filter(file => !found.isTaken(file) && file.stat.size > 0 && !isCompressed(file.path))
+    const set = rotationSet(source.path)
+    const candidates = found.ofSet(set).filter(file => !found.isTaken(file) && file.stat.size > 0)
     let prefix: FoundFile | undefined
+    let isPending = found.isPending(set)
     for (const file of candidates) {
-      const relates = await this.#relate(file, source)
+      if (isCompressed(file.path) && file.packed === undefined) continue
+      const relates = await this.#relation(file, source)
+      if (relates === undefined && file.packed !== undefined) isPending = true
       if (relates === 'same') {
         const isCopy = source.isLost || source.ino !== file.stat.ino
         const isTruncation = isCopy && isActiveName(source.path) && !isActiveName(file.path)
         await this.#moveTo(source, file, found)
-        if (isTruncation) await this.#table.alarm(source, COPIED_AND_TRUNCATED)
+        if (isTruncation && file.packed === undefined) await this.#table.alarm(source, COPIED_AND_TRUNCATED)
         return
       }
       if (relates === 'prefix' && file !== atInode && !isActiveName(file.path)) prefix ??= file
+    }
+    if (isPending) {
+      // Its content may be in a compressed file that is not gone through yet.
+      if (atInode !== undefined) found.take(atInode)
+      return
     }
     if (prefix !== undefined) {
       // The copy is shorter than what was read: nothing is left to read of it.
       await this.#moveTo(source, prefix, found)
       await this.#table.end(source)
-      await this.#table.alarm(source, COPIED_AND_TRUNCATED)
+      await this.#table.alarm(source, prefix.packed === undefined ? COPIED_AND_TRUNCATED : COMPRESSED_SHORT)
       return
     }
     if (this.#content.isAfterPowerCut) {
-      const file = await this.#powerCut.fork(source, atInode, candidates)
+      const plain = candidates.filter(file => file.packed === undefined)
+      const file = await this.#powerCut.fork(source, atInode, plain)
       if (file !== undefined) {
         found.take(file)
         return
@@ -255,9 +323,11 @@ export class Sources {
   }
 
   async #moveTo(source: Source, file: FoundFile, found: Findings): Promise<void> {
+    const isRead = source.isSettled || (source.isFinished && file.stat.size <= source.offset)
     await this.#table.moveTo(source, file)
     found.take(file)
     this.#copies.release(file.path)
+    if (!isRead) await this.#tellDamage(source, file)
   }
 
   /** Step 3. False if files were left for a later look. */
@@ -265,16 +335,20 @@ export class Sources {
     const now = this.#parts.clock.monotonic()
     const setsBefore = new Set(this.#table.knownSets)
     this.#copies.keepOnly(found.files)
+    for (const path of this.#waiting.keys()) if (!found.files.has(path)) this.#waiting.delete(path)
     const rest = found.rest
-      .filter(file => !isCompressed(file.path))
       // A rotated name without content says nothing yet. An empty file under its active name is a source all the same,
       // and so is any that was named itself, when nothing more is waited for.
-      .filter(file => file.stat.size > 0 || isActiveName(file.path) || (isLast && !file.isSibling))
-    let isWhole = true
+      .filter(file => file.stat.size > 0 || file.packed || isActiveName(file.path) || (isLast && !file.isSibling))
+    let isWhole = !found.isAnyPending
     for (const file of rest) {
       const set = rotationSet(file.path)
       if (this.#content.isAfterPowerCut && this.#powerCut.isReading(set)) {
         isWhole = false
+        continue
+      }
+      if (isCompressed(file.path)) {
+        if (!(await this.#welcomePacked(file, found, isLast, !setsBefore.has(set), now))) isWhole = false
         continue
       }
       if (!isActiveName(file.path) && !isLast && (await this.#copies.holds(file, found, now))) continue
@@ -288,6 +362,76 @@ export class Sources {
     for (const set of isNews) this.#table.knownSets.add(set)
     if (isNews.length > 0) await this.#parts.setsKnown([...new Set(isNews)])
     return isWhole
+  }
+
+  /**
+   * A compressed file without a source. One that has what is known already is bound to that source, or passed over; while
+   * the plain file is there, that one is read. Anything else is a source of its own. False if it is not decided yet.
+   */
+  async #welcomePacked(
+    file: FoundFile,
+    found: Findings,
+    isLast: boolean,
+    isOld: boolean,
+    now: number,
+  ): Promise<boolean> {
+    const { packed } = file
+    if (packed === undefined) {
+      await this.#exclude(file, 'a rotated file from before the first look')
+      return true
+    }
+    const since = this.#waiting.get(file.path) ?? now
+    this.#waiting.set(file.path, since)
+    const isOver = isLast || now - since >= this.#config.holdBackMs
+    if (packed.state === 'torn' && !isOver) return true
+    // Kept beside its compressed copy, or just being compressed: the plain one is read first.
+    const plain = found.files.get(file.path.replace(/\.[^.]+$/, ''))
+    const twin = plain && this.#table.at(plain)
+    if (twin !== undefined && !twin.isExcluded && !twin.isFinished && twin.offset < twin.size) return false
+    let isHeld = false
+    for (const source of this.#table.ofSet(rotationSet(file.path))) {
+      const verdict = this.#packed.verdict(file, source)
+      if (verdict === undefined) return false
+      if (verdict === 'other') continue
+      const isMore = verdict === 'same' && packed.bytes > source.offset
+      const isElsewhere = found.at(source) !== undefined || source.file !== undefined
+      if ((verdict === 'same' && !isMore) || verdict === 'prefix') {
+        this.#waiting.delete(file.path)
+        if (verdict === 'same' && !isElsewhere && source.isFinished) await this.#moveTo(source, file, found)
+        else this.#table.drawExcluded(file)
+        if (verdict === 'same' && !isElsewhere) await this.#table.end(source)
+        this.#parts.log.info('compressed file has what was read already', { path: file.path, source: source.name })
+        return true
+      }
+      if (isMore && source.isFinished && !isElsewhere) {
+        // It was given up; what it lacked is here.
+        source.isFinished = false
+        await this.#moveTo(source, file, found)
+        return true
+      }
+      isHeld = true
+    }
+    if (isHeld && !isOver) return !isLast
+    this.#waiting.delete(file.path)
+    if (isHeld) await this.#table.tell(undefined, file.path, 0, READ_ANYWAY, 'alarm')
+    if (packed.bytes === 0 || packed.state === 'bomb' || packed.state === 'unread') {
+      const source = this.#table.drawExcluded(file)
+      if (packed.state !== 'whole') await this.#table.tell(source, file.path, 0, `not read: ${packed.reason}`, 'hole')
+      return true
+    }
+    await this.#begin(file, isOld)
+    return true
+  }
+
+  async #tellDamage(source: Source, { path, packed }: FoundFile): Promise<void> {
+    if (packed === undefined || packed.state === 'whole') return
+    await this.#table.tell(source, path, packed.bytes, `the compressed file ends in damage: ${packed.reason}`, 'hole')
+  }
+
+  /** It is not to be read, now or later: what is in it is named. */
+  async #exclude(file: FoundFile, reason: string): Promise<void> {
+    const source = this.#table.drawExcluded(file)
+    await this.#table.tell(source, file.path, 0, reason, 'excluded')
   }
 
   /** @param isOld its rotation set is looked at for the first time */
@@ -305,10 +449,12 @@ export class Sources {
     this.#parts.log.info('new file', { path: file.path, source: source.name, from: start, bytes: file.stat.size })
     const why = isExcluded ? 'a rotated file from before the first look' : 'from: end'
     if (start > 0) await this.#table.tell(source, file.path, 0, why, 'excluded', start)
+    await this.#tellDamage(source, file)
   }
 
-  async #relate(file: FoundFile, source: Source): Promise<Relation> {
-    return (await this.#content.relationTo(file, source)) ?? 'other'
+  /** Undefined if the file cannot be read; of a compressed one also while it is not known. */
+  async #relation(file: FoundFile, source: Source): Promise<Verdict | undefined> {
+    return file.packed === undefined ? await this.#content.relationTo(file, source) : this.#packed.verdict(file, source)
   }
 }
 
