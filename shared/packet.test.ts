@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { analyseText, ModeMemory } from './columns/columns-block.ts'
 import { type Events, eventAt, type FoundEvent, walkEvents } from './events.ts'
 import {
   CorruptPacketError,
@@ -101,6 +102,40 @@ test('a packet written by version 1 is read for ever', async t => {
     '17eb32a4f8ffd5c9016368e80100000002000000000003000600010068656c6c6f0a776f726c640aff000d0a02003b425d60' +
     '0c'
   t.same(found(packetEvents(decodePacket(Buffer.from(golden, 'hex')))), found(twoRuns()))
+})
+
+test('a packet of columns gives back exactly the events that went in', async t => {
+  const text = Array.from(
+    { length: 500 },
+    (_, n) => `2026-03-01T00:00:${10 + (n % 50)}Z request ${n * 7} took ${n} ms\n`,
+  )
+  const events = { ...twoRuns(), bytes: Buffer.from(text.join('')) }
+  const column = <T>(make: (n: number) => T) => text.map((_, n) => make(n))
+  let end = 0
+  Object.assign(events, {
+    ends: Uint32Array.from(column(n => (end += text[n].length))),
+    lines: Uint16Array.from(column(() => 1)),
+    times: BigInt64Array.from(column(n => BigInt(1_772_323_210 + (n % 50)) * 1_000_000_000n)),
+    levels: Uint8Array.from(column(n => n % 7)),
+    flags: Uint8Array.from(column(n => (n % 9 === 0 ? 1 : 0))),
+    hosts: Uint16Array.from(column(n => n % 3)),
+    apps: Uint16Array.from(column(n => (n >> 4) % 3)),
+  })
+  Object.assign(events.runs[0], { from: 0, to: end - text[499].length, events: 499 })
+  Object.assign(events.runs[1], { from: 5, to: 5 + text[499].length, events: 1 })
+  const columns = analyseText(events.bytes, new ModeMemory())
+  t.ok(columns)
+  const packet = decodePacket(encodePacket(origin, events, { columns }).bytes)
+  t.match(packet.header, {
+    kind: 'columns',
+    events: 500,
+    lines: 500,
+    rawBytes: end,
+    leastNs: 1_772_323_210_000_000_000n,
+    greatestNs: 1_772_323_259_000_000_000n,
+  })
+  t.same(found(packetEvents(packet)), found(events))
+  t.ok(packet.bytes.length < encodePacket(origin, events).bytes.length)
 })
 
 test('every cut is refused', async t => {

@@ -8,7 +8,7 @@
 //     ┌────────────┬────────────┬───────────┬───────────────┬────────────────┬──────────────────┬────────┬───────┬──────┬──────┐
 //     │ bucket u32 │ events u32 │ lines u32 │ raw bytes u32 │ least time i64 │ greatest time i64│ sha256 │ crc32 │ meta │ body │
 //     └────────────┴────────────┴───────────┴───────────────┴────────────────┴──────────────────┴────────┴───────┴──────┴──────┘
-//   kind      0: lines (shared/block)
+//   kind      0: lines (shared/block) · 1: columns (shared/columns/columns-block). Either decodes to the same events.
 //   epoch     the tailer's count of starts, then 64 random bits
 //   sequence  from 1, without gaps within tailer and epoch
 //   bucket    start of the bucket, seconds since 1970 by the tailer's clock
@@ -20,6 +20,8 @@ import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
 import { CorruptBlockError, decodeBlock, encodeBlock } from './block.ts'
+import type { Encoded } from './columns/codec.ts'
+import { decodeColumnsBlock, finishColumnsBlock } from './columns/columns-block.ts'
 import type { Events, Run } from './events.ts'
 import { type Bucket, type Epoch, type PacketId, SUM_BYTES, type TailerId } from './messages.ts'
 
@@ -29,9 +31,11 @@ export const PACKET_BODY_BYTES_MAX = 36 * 1024 * 1024
 const MAGIC = 0x4254504b
 const VERSION = 1
 const KIND_LINES = 0
+const KIND_COLUMNS = 1
 
 export interface PacketHeader {
   id: PacketId
+  kind: 'lines' | 'columns'
   bucket: Bucket
   events: number
   lines: number
@@ -62,16 +66,20 @@ export class UnknownPacketVersionError extends Error {
   override readonly name = 'UnknownPacketVersionError'
 }
 
+/**
+ * @param options.columns  what the codec made of the events' bytes: the body is columns then, else lines
+ * @param options.level    of zstd
+ */
 export function encodePacket(
   origin: { tailer: TailerId; epoch: Epoch; sequence: number; bucket: Bucket },
   events: Events,
-  level = 1,
+  { level = 1, columns }: { level?: number; columns?: Encoded } = {},
 ): Packet {
   const meta = pack([
     events.runs.map(r => [r.source, r.host, r.path, r.app, r.from, r.to, r.start, r.events, r.parent ?? '']),
     events.names,
   ])
-  const body = encodeBlock(events, level)
+  const body = columns === undefined ? encodeBlock(events, level) : finishColumnsBlock(events, columns, level)
   const sha256 = createHash('sha256').update(meta).update(body).digest()
   let lines = 0
   for (const count of events.lines) lines += count
@@ -80,7 +88,7 @@ export function encodePacket(
   const bytes = Buffer.allocUnsafe(PACKET_HEADER_BYTES + meta.length + body.length)
   bytes.writeUInt32BE(MAGIC, 0)
   bytes.writeUInt8(VERSION, 4)
-  bytes.writeUInt8(KIND_LINES, 5)
+  bytes.writeUInt8(columns === undefined ? KIND_LINES : KIND_COLUMNS, 5)
   bytes.writeUInt16BE(0, 6)
   bytes.writeUInt32BE(meta.length, 8)
   bytes.writeUInt32BE(body.length, 12)
@@ -108,8 +116,8 @@ export function decodePacketHeader(bytes: Buffer): PacketHeader {
     throw new CorruptPacketError('header checksum is wrong')
   const version = bytes.readUInt8(4)
   const kind = bytes.readUInt8(5)
-  if (version !== VERSION || kind !== KIND_LINES) {
-    throw new UnknownPacketVersionError(`version ${version}, kind ${kind}: this program reads version 1, kind 0`)
+  if (version !== VERSION || (kind !== KIND_LINES && kind !== KIND_COLUMNS)) {
+    throw new UnknownPacketVersionError(`version ${version}, kind ${kind}: this program reads version 1, kinds 0 and 1`)
   }
   const metaBytes = bytes.readUInt32BE(8)
   const bodyBytes = bytes.readUInt32BE(12)
@@ -124,6 +132,7 @@ export function decodePacketHeader(bytes: Buffer): PacketHeader {
       sequence: bytes.readUInt32BE(44),
       sum: sha256.toString('hex', 0, SUM_BYTES),
     },
+    kind: kind === KIND_LINES ? 'lines' : 'columns',
     bucket: bytes.readUInt32BE(48),
     events: bytes.readUInt32BE(52),
     lines: bytes.readUInt32BE(56),
@@ -163,8 +172,10 @@ export function* decodePackets(bytes: Buffer): Generator<Packet> {
 
 /** Inflates the body. Throws CorruptPacketError. */
 export function packetEvents(packet: Packet): Events {
+  const { header, runs, names } = packet
+  const body = packet.bytes.subarray(PACKET_HEADER_BYTES + header.metaBytes)
   try {
-    return decodeBlock(packet.bytes.subarray(PACKET_HEADER_BYTES + packet.header.metaBytes), packet.runs, packet.names)
+    return header.kind === 'lines' ? decodeBlock(body, runs, names) : decodeColumnsBlock(body, runs, names)
   } catch (cause) {
     if (cause instanceof CorruptBlockError) throw new CorruptPacketError(cause.message, { cause })
     throw cause
@@ -220,13 +231,23 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every(text => typeof text === 'string')
 }
 
+/** Halves are compared: a BigInt per event costs more than the rest of the header. */
 function timeBounds(times: BigInt64Array): [bigint, bigint] {
   if (times.length === 0) return [0n, 0n]
-  let least = times[0]
-  let greatest = times[0]
-  for (const time of times) {
-    if (time < least) least = time
-    if (time > greatest) greatest = time
+  const halves = new Int32Array(times.buffer, times.byteOffset, times.length * 2)
+  let least = 0
+  let greatest = 0
+  for (let i = 1; i < times.length; i++) {
+    if (compareAt(halves, i, least) < 0) least = i
+    else if (compareAt(halves, i, greatest) > 0) greatest = i
   }
-  return [least, greatest]
+  return [times[least], times[greatest]]
+}
+
+const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0]
+const LOW = 1 - HIGH
+
+function compareAt(halves: Int32Array, i: number, j: number): number {
+  const high = halves[2 * i + HIGH] - halves[2 * j + HIGH]
+  return high !== 0 ? high : (halves[2 * i + LOW] >>> 0) - (halves[2 * j + LOW] >>> 0)
 }

@@ -9,17 +9,17 @@ import type { NodeKeys } from '../shared/keys.ts'
 import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
 import { type GivenUp, type Gone, signGone } from '../shared/manifest.ts'
 import type { Bucket, Epoch, TailerReport } from '../shared/messages.ts'
-import { encodePacket, epochCount } from '../shared/packet.ts'
+import { epochCount } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
 import { PacketBuilder } from './builder.ts'
 import { Delivery } from './delivery.ts'
-import { EventColumns } from './event-columns.ts'
 import type { FileRule } from './find-files.ts'
 import { Hearing } from './hearing.ts'
 import type { Machine } from './identity.ts'
 import type { Journal, PacketRef } from './journal.ts'
 import { bucketAt, type Opened, openFolder, resumeOf } from './opening.ts'
+import { Packer } from './packer.ts'
 import { Reader } from './reader.ts'
 import { isActiveName } from './rotation.ts'
 import { SealedBuckets } from './sealed-buckets.ts'
@@ -164,7 +164,7 @@ class Life {
   readonly #sources: Sources
   readonly #reader: Reader
   readonly #builder: PacketBuilder
-  readonly #columns = new EventColumns()
+  readonly #packer = new Packer()
   readonly #delivery: Delivery
   readonly #opened: Opened
   readonly #stop = new AbortController()
@@ -263,6 +263,7 @@ class Life {
     } finally {
       this.#stop.abort()
       await Promise.all(tasks)
+      await this.#sources.close()
       for (const source of this.#sources.all) await source.closeFile()
       await this.#journal.close()
       await this.#sourceLog.close()
@@ -369,9 +370,9 @@ class Life {
     // More than one packet only where lines name more hosts and applications than one can hold.
     while (this.#builder.rawBytes > 0) {
       const { bytes, spans } = this.#builder.collected
-      const events = this.#columns.fill(bytes, spans)
       const sequence = this.#sequence + 1
-      const packet = encodePacket({ tailer: this.#keys.id, epoch: this.#epoch, sequence, bucket: this.#bucket }, events)
+      const origin = { tailer: this.#keys.id, epoch: this.#epoch, sequence, bucket: this.#bucket }
+      const { packet, events } = this.#packer.pack(origin, bytes, spans)
       const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
       this.#sequence = sequence
       for (const run of events.runs) this.#sources.get(run.source)?.cover(run.from, run.to, this.#epoch)
