@@ -9,6 +9,18 @@ export interface Needle {
   nextCandidate(bytes: Buffer, from: number): number
   /** The longer, the rarer: which of several to scan a block for. 0: `nextCandidate` knows nothing. */
   scanBytes: number
+  /** What can be sought in columns (shared/search); undefined where nothing is sure to be in the bytes. */
+  sought?: Sought
+}
+
+/** Bytes, lower case; a line without them, in either case, does not match. */
+export interface Sought {
+  bytes: Buffer
+  /** They are the whole needle: where they are, and borders are fine, the line matches. */
+  isWhole: boolean
+  /** No character that joins on may stand in front, or behind. Only if whole. */
+  checksStart: boolean
+  checksEnd: boolean
 }
 
 /** @param text  at least one character */
@@ -59,7 +71,12 @@ function asciiNeedle(folded: string, startsWord: boolean, endsWord: boolean): Ne
     return false
   }
 
-  return { occursIn, nextCandidate: (bytes, from) => find(bytes, from, bytes.length), scanBytes: length }
+  return {
+    occursIn,
+    nextCandidate: (bytes, from) => find(bytes, from, bytes.length),
+    scanBytes: length,
+    sought: { bytes: needle, isWhole: true, checksStart, checksEnd },
+  }
 }
 
 /** Whether the character that ends before `at` joins on. Bytes that are not UTF-8 do not. */
@@ -99,17 +116,19 @@ function wideNeedle(folded: string, startsWord: boolean, endsWord: boolean): Nee
     return false
   }
 
-  return { occursIn, nextCandidate: scan.next, scanBytes: scan.bytes }
+  const sought = { bytes: scan.sought, isWhole: false, checksStart: false, checksEnd: false }
+  return { occursIn, nextCandidate: scan.next, scanBytes: scan.bytes, ...(scan.bytes > 0 && { sought }) }
 }
 
 interface Scan {
   next(bytes: Buffer, from: number): number
   bytes: number
+  sought: Buffer
 }
 
 /** The longest run of characters that are all ASCII, or all of one form: that is sought in the bytes before decoding. */
 function scanFor(folded: string): Scan {
-  let best: Scan = { next: (_, from) => from, bytes: 0 }
+  let best: Scan = { next: (_, from) => from, bytes: 0, sought: Buffer.alloc(0) }
   let run = ''
   let runIs = ''
   for (const character of [...folded, '']) {
@@ -118,7 +137,7 @@ function scanFor(folded: string): Scan {
       const bytes = Buffer.from(run)
       if (runIs !== 'several forms' && bytes.length > best.bytes) {
         const next = runIs === 'ascii' ? asciiNeedle(run, false, false).nextCandidate : occurrence(bytes)
-        best = { next, bytes: bytes.length }
+        best = { next, bytes: bytes.length, sought: bytes }
       }
       run = ''
       runIs = is
