@@ -184,6 +184,21 @@ export class ColumnsView {
     return this.#texts.subarray(part.at, part.at + part.bytes)
   }
 
+  /** All text columns, end to end: one scan looks into all of them. Column `part` begins at `part.at`. */
+  get allTexts(): Buffer {
+    return this.#texts
+  }
+
+  /** How time stamps are written, as core/stamps.ts has it; by index of their format. */
+  get formatKeys(): readonly { key: number; fraction: number }[] {
+    return this.#table.formatKeys
+  }
+
+  /** Values of columns that were read are kept until then. */
+  forgetValues(): void {
+    this.#values.clear()
+  }
+
   /** First time stamps of all lines, as they are written. */
   get stamps(): LineStamps {
     this.#stamps ??= this.#readStamps()
