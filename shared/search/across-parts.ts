@@ -6,14 +6,16 @@
 //   sought  root from 5.3   template  for ● from ● port ● ssh2       one way: ● ends with "root", ● begins with "5.3"
 import { ASCII_FOLD } from '../query/letters.ts'
 import type { Sought } from '../query/needle.ts'
-import { type ColumnParts, DICTIONARY, END, INTEGER, LATER_STAMP, NUMERAL, STAMP, TEXT } from './column-parts.ts'
+import { type ColumnParts, DICTIONARY, END, INTEGER, NUMERAL, TEXT } from './column-parts.ts'
 import { type Joins, joinsOn, MAYBE, NO, testColumn, unless, type ValueTest, YES } from './column-tests.ts'
 import { beforeVariable, beginsWord, behindVariable, endsWord } from './sought-rows.ts'
-import { couldStandIn, sampleStamp } from './stamp-text.ts'
+import { couldStandIn, StampText } from './stamp-text.ts'
 
 /** Ways looked at per template. Variables with nothing between them make many: then each of its lines may match. */
 const WAYS_MAX = 64
 const STEPS_MAX = 4096
+/** Of a number. */
+const DIGITS_MAX = 18
 
 interface Step {
   part: number
@@ -44,6 +46,7 @@ class AcrossParts {
   readonly #mark: (template: number, verdicts: Uint8Array) => void
   /** By byte, where it is in the text sought. */
   readonly #places: number[][] = Array.from({ length: 256 }, () => [])
+  readonly #samples: Uint8Array[]
   #ways: Way[] = []
   #steps = 0
 
@@ -58,6 +61,8 @@ class AcrossParts {
     this.#bytes = sought.bytes
     this.#templates = templates
     this.#mark = mark
+    const stamps = new StampText(parts.view)
+    this.#samples = parts.view.formatKeys.map((_, format) => stamps.sample(format))
     for (const [at, byte] of this.#bytes.entries()) this.#places[byte].push(at)
   }
 
@@ -173,28 +178,32 @@ class AcrossParts {
   }
 
   #couldEnd(part: number, length: number): boolean {
-    const column = this.#parts.columns[part]
-    if (column === undefined) return false
-    if (column.kind === INTEGER || column.kind === NUMERAL) return length <= 18 && this.#areDigits(0, length)
-    if (column.kind !== STAMP && column.kind !== LATER_STAMP) return true
-    const sample = sampleStamp(this.#parts.formats[column.format])
+    const kind = this.#parts.kinds[part]
+    if (kind === INTEGER || kind === NUMERAL) return length <= DIGITS_MAX && this.#areDigits(0, length)
+    if (kind === DICTIONARY || kind === TEXT) return true
+    const sample = this.#sampleOf(part)
     return length <= sample.length && couldStandIn(sample, sample.length - length, this.#bytes, 0, length)
   }
 
   #couldBegin(part: number, at: number, length: number): boolean {
-    const column = this.#parts.columns[part]
-    if (column === undefined) return false
-    if (column.kind === INTEGER || column.kind === NUMERAL) return length <= 18 && this.#areDigits(at, length)
-    if (column.kind !== STAMP && column.kind !== LATER_STAMP) return true
-    const sample = sampleStamp(this.#parts.formats[column.format])
+    const kind = this.#parts.kinds[part]
+    if (kind === INTEGER || kind === NUMERAL) return length <= DIGITS_MAX && this.#areDigits(at, length)
+    if (kind === DICTIONARY || kind === TEXT) return true
+    const sample = this.#sampleOf(part)
     return length <= sample.length && couldStandIn(sample, 0, this.#bytes, at, length)
   }
 
   #couldBe(part: number, at: number, length: number): boolean {
-    const column = this.#parts.columns[part]
-    if (column === undefined) return false
-    if (column.kind === DICTIONARY || column.kind === TEXT) return true
+    const kind = this.#parts.kinds[part]
+    if (kind === DICTIONARY || kind === TEXT) return true
     return length > 0 && this.#couldBegin(part, at, length)
+  }
+
+  #sampleOf(part: number): Uint8Array {
+    const variable = this.#parts.variables[part]
+    return variable?.kind === 'stamp' || variable?.kind === 'laterStamp'
+      ? this.#samples[variable.format]
+      : new Uint8Array(0)
   }
 
   #areDigits(at: number, length: number): boolean {
@@ -203,7 +212,7 @@ class AcrossParts {
   }
 
   #ask(template: number): void {
-    const count = this.#parts.counts[template]
+    const count = this.#parts.countOf(template)
     if (this.#ways.length > WAYS_MAX || this.#steps > STEPS_MAX) {
       this.#mark(template, new Uint8Array(count).fill(MAYBE))
       return

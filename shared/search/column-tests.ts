@@ -1,19 +1,11 @@
 // One variable of a template against a piece of the text sought: for each of the template's lines, whether its value is,
 // begins with, ends with or holds the piece.
 
-import { ENTRIES, TEXTS } from '../columns/core/places.ts'
+import { DAY_SECONDS, KIND_CLOCK } from '../columns/core/stamps.ts'
+import type { ColumnsView } from '../columns/view.ts'
 import { ASCII_FOLD, ASCII_JOINS } from '../query/letters.ts'
-import { type ColumnParts, DICTIONARY, INTEGER, NUMERAL, STAMP, TEXT } from './column-parts.ts'
-import {
-  entryIdsOf,
-  firstStampsOf,
-  integersOf,
-  laterStampOf,
-  moreIntegersOf,
-  textStartsOf,
-  writeNumber,
-} from './column-values.ts'
-import { STAMP_BYTES_MAX, writeStamp } from './stamp-text.ts'
+import type { ColumnParts } from './column-parts.ts'
+import { StampText } from './stamp-text.ts'
 
 /** What a test says of a row. */
 export const NO = 0
@@ -76,67 +68,126 @@ export function testValue(test: ValueTest, text: Uint8Array, from: number, to: n
 }
 
 let verdicts = new Uint8Array(4096)
-const scratch = new Uint8Array(2 * STAMP_BYTES_MAX)
+const scratch = new Uint8Array(64)
 
 /** One verdict for each line of the template, in order; valid until the next call. */
 export function testColumn(parts: ColumnParts, part: number, template: number, test: ValueTest): Uint8Array {
-  const column = parts.columns[part]
-  const count = parts.counts[template]
+  const count = parts.countOf(template)
   if (verdicts.length < count) verdicts = new Uint8Array(count * 2)
-  const into = verdicts.subarray(0, count)
-  if (column === undefined) return into.fill(NO)
-  if (column.kind === DICTIONARY) {
-    const entries = parts.stream(ENTRIES)
-    const ofEntry = new Uint8Array(column.entries)
-    let isAny = false
-    for (let e = 0; e < column.entries; e++) {
-      const entry = column.firstEntry + e
-      ofEntry[e] = testValue(test, entries, parts.entryStart[entry], parts.entryStart[entry + 1] - 1)
-      isAny ||= ofEntry[e] !== NO
+  const into = verdicts.subarray(0, count).fill(NO)
+  const { view } = parts
+  const variable = parts.variables[part]
+  switch (variable?.kind) {
+    case 'dictionary': {
+      const { bytes, starts } = variable.entries
+      const ofEntry = new Uint8Array(starts.length - 1)
+      for (let e = 0; e < ofEntry.length; e++) ofEntry[e] = testValue(test, bytes, starts[e], starts[e + 1] - 1)
+      if (ofEntry.every(verdict => verdict === NO)) break
+      const ids = view.entryIdsOf(variable, count)
+      for (let k = 0; k < count; k++) into[k] = ofEntry[ids[k]]
+      break
     }
-    if (!isAny) return into.fill(NO)
-    const ids = entryIdsOf(parts, column.at, column.planes, count)
-    for (let k = 0; k < count; k++) into[k] = ofEntry[ids[k]]
-  } else if (column.kind === TEXT) {
-    const texts = parts.stream(TEXTS)
-    const starts = textStartsOf(texts, column.from, column.to, count)
-    for (let k = 0; k < count; k++) into[k] = testValue(test, texts, starts[k], starts[k + 1] - 1)
-  } else if (column.kind === INTEGER) {
-    const { width } = column.body
-    const values = integersOf(parts, column.body)
-    const exact = test.how === 'is' ? numberIn(test.bytes, width) : undefined
-    if (exact !== undefined) {
-      const verdict = testValue(test, test.bytes, 0, test.bytes.length)
-      for (let k = 0; k < count; k++) into[k] = values[k] === exact ? verdict : NO
-    } else {
-      for (let k = 0; k < count; k++) into[k] = testValue(test, scratch, 0, writeNumber(scratch, 0, values[k], width))
+    case 'text': {
+      const { bytes, starts } = view.textsOf(variable, count)
+      for (let k = 0; k < count; k++) into[k] = testValue(test, bytes, starts[k], starts[k + 1] - 1)
+      break
     }
-  } else if (column.kind === NUMERAL) {
-    const high = moreIntegersOf(parts, column.high)
-    const low = integersOf(parts, column.body)
-    for (let k = 0; k < count; k++) {
-      const middle = writeNumber(scratch, 0, high[k], column.highDigits)
-      into[k] = testValue(test, scratch, 0, writeNumber(scratch, middle, low[k], column.body.width))
-    }
-  } else {
-    const lines = parts.linesOf(template)
-    const { seconds, fractions } = column.kind === STAMP ? firstStampsOf(parts) : laterStampOf(parts, template, column)
-    const isFirst = column.kind === STAMP
-    const format = parts.formats[column.format]
-    let formerSeconds = Number.NaN
-    let formerFraction = Number.NaN
-    let verdict: number = NO
-    for (let k = 0; k < count; k++) {
-      const i = isFirst ? lines[k] : k
-      if (seconds[i] !== formerSeconds || fractions[i] !== formerFraction) {
-        formerSeconds = seconds[i]
-        formerFraction = fractions[i]
-        verdict = testValue(test, scratch, 0, writeStamp(scratch, 0, format, formerSeconds, formerFraction))
+    case 'integer':
+      testIntegers(view.integersOf(variable.body, count), variable.body.width, test, into)
+      break
+    case 'numeral': {
+      const low = view.integersOf(variable.low, count)
+      if (variable.high === undefined) testIntegers(low, variable.low.width, test, into)
+      else {
+        const high = view.integersOf(variable.high, count)
+        for (let k = 0; k < count; k++) {
+          const middle = writeNumber(scratch, 0, high[k], variable.highDigits)
+          into[k] = testValue(test, scratch, 0, writeNumber(scratch, middle, low[k], variable.low.width))
+        }
       }
-      into[k] = verdict
+      break
+    }
+    case 'stamp': {
+      const lines = view.linesOf(template)
+      const { stampSeconds, stampFractions } = view.stamps
+      const seconds = new Int32Array(count)
+      const fractions = new Int32Array(count)
+      for (let k = 0; k < count; k++) {
+        seconds[k] = stampSeconds[lines[k]]
+        fractions[k] = stampFractions[lines[k]]
+      }
+      testStamps(view, variable.format, seconds, fractions, test, into)
+      break
+    }
+    case 'laterStamp': {
+      const lines = view.linesOf(template)
+      const { stampSeconds, stampFractions, formats } = view.stamps
+      const isClock = formats[variable.format].kind === KIND_CLOCK
+      const isRelative = formats[variable.format].digits === formats[view.templates[template - 1].format].digits
+      const seconds = new Int32Array(count)
+      const fractions = new Int32Array(count)
+      const later = view.integersOf(variable.seconds, count)
+      const laterFractions = view.integersOf(variable.fraction, count)
+      for (let k = 0; k < count; k++) {
+        const sum = (stampSeconds[lines[k]] + unzigzag(later[k])) | 0
+        seconds[k] = isClock ? sum % DAY_SECONDS : sum
+        fractions[k] = unzigzag(laterFractions[k]) + (isRelative ? stampFractions[lines[k]] : 0)
+      }
+      testStamps(view, variable.format, seconds, fractions, test, into)
     }
   }
   return into
+}
+
+function testIntegers(values: Int32Array, width: number, test: ValueTest, into: Uint8Array): void {
+  const exact = test.how === 'is' ? numberIn(test.bytes, width) : undefined
+  if (exact !== undefined) {
+    const verdict = testValue(test, test.bytes, 0, test.bytes.length)
+    for (let k = 0; k < values.length; k++) if (values[k] === exact) into[k] = verdict
+    return
+  }
+  for (let k = 0; k < values.length; k++) {
+    into[k] = testValue(test, scratch, 0, writeNumber(scratch, 0, values[k], width))
+  }
+}
+
+function testStamps(
+  view: ColumnsView,
+  format: number,
+  seconds: Int32Array,
+  fractions: Int32Array,
+  test: ValueTest,
+  into: Uint8Array,
+): void {
+  const text = new StampText(view)
+  let verdict: number = NO
+  for (let k = 0; k < seconds.length; k++) {
+    // Lines of one moment follow each other.
+    if (k === 0 || seconds[k] !== seconds[k - 1] || fractions[k] !== fractions[k - 1]) {
+      verdict = testValue(test, text.bytes, 0, text.write(format, seconds[k], fractions[k]))
+    }
+    into[k] = verdict
+  }
+}
+
+function unzigzag(value: number): number {
+  return (value >>> 1) ^ -(value & 1)
+}
+
+/** As columns write one; answers the place behind. */
+function writeNumber(into: Uint8Array, at: number, value: number, width: number): number {
+  let length = width
+  if (width === 0) {
+    length = 1
+    for (let power = 10; value >= power; power *= 10) length++
+  }
+  let rest = value
+  for (let i = at + length - 1; i >= at; i--) {
+    const tenth = Math.floor(rest / 10)
+    into[i] = 48 + rest - tenth * 10
+    rest = tenth
+  }
+  return at + length
 }
 
 /** The integer that is written like this in a column of such width; undefined: none is, or it is not asked so simply. */

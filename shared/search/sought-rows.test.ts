@@ -1,7 +1,9 @@
 import { test } from 'tap'
 import { sampleFiles } from '../../test/real-lines.test-support.ts'
-import { columnsCodec, MODES } from '../columns/codec.ts'
-import { seededRandom, testSeed } from '../packets.test-support.ts'
+import { MODES } from '../columns/codec.ts'
+import { encodeColumnsBlock, ModeMemory } from '../columns/columns-block.ts'
+import { openColumns } from '../columns/view.ts'
+import { seededRandom, testEvents, testSeed } from '../packets.test-support.ts'
 import { createNeedle } from '../query/needle.ts'
 import { ColumnParts } from './column-parts.ts'
 import { SoughtRows } from './sought-rows.ts'
@@ -21,11 +23,12 @@ test('lines found in columns are those that the matcher finds in the text', { ti
   for (const { name, text } of sampleFiles(random, FILE_BYTES).files) {
     const lines = linesOf(text)
     for (const mode of MODES) {
-      const encoded = columnsCodec().encode(text, { mode })
-      if (!encoded) continue
-      const streams = encoded.streams.map(stream => Buffer.from(stream))
-      const parts = new ColumnParts(stream => streams[stream])
-      t.equal(parts.lines, lines.length)
+      const memory = new ModeMemory()
+      memory.mode = mode
+      const block = encodeColumnsBlock(testEvents([{ lines: lines.map(line => ({ text: line })) }]), 1, memory)
+      if (!block) continue
+      const parts = new ColumnParts(openColumns(block))
+      t.equal(parts.view.lines, lines.length)
       for (let n = 0; n < NEEDLES; n++) {
         const { sought, startsWord, endsWord } = draw(lines, upTo)
         const needle = createNeedle(sought, startsWord, endsWord)

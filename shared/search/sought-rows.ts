@@ -7,27 +7,17 @@
 //   more than one part         ▸ across-parts.ts
 // Every hit is a yes unless a character beside it, which decides whether a word begins or ends there, cannot be seen: then
 // it is a maybe. The matcher (shared/query) has the last word on those.
-import { ENTRIES, RAW, TEXTS } from '../columns/core/places.ts'
 import type { Needle, Sought } from '../query/needle.ts'
 import { acrossParts } from './across-parts.ts'
-import {
-  type ColumnParts,
-  DICTIONARY,
-  END,
-  INTEGER,
-  LATER_STAMP,
-  lastAtMost,
-  NUMERAL,
-  STAMP,
-  TEXT,
-} from './column-parts.ts'
+import { type ColumnParts, DICTIONARY, END, INTEGER, lastAtMost, NUMERAL, TEXT, type Variable } from './column-parts.ts'
 import { type Joins, joinsOn, MAYBE, NO, testColumn, unless, YES } from './column-tests.ts'
-import { entryIdsOf } from './column-values.ts'
-import { couldStandIn, sampleStamp } from './stamp-text.ts'
+import { couldStandWithin, StampText } from './stamp-text.ts'
 import { noneOf, unknown, type Verdict } from './verdict.ts'
 
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
+/** Of a numeral. */
+const DIGITS_MAX = 18
 
 export class SoughtRows {
   readonly #parts: ColumnParts
@@ -41,14 +31,14 @@ export class SoughtRows {
     this.#parts = parts
     this.#sought = sought
     this.#find = find
-    this.#verdict = noneOf(parts.lines)
+    this.#verdict = noneOf(parts.view.lines)
     this.#templates = new Uint8Array(parts.templates + 1)
   }
 
   static find(parts: ColumnParts, { sought, nextCandidate }: Needle): Verdict {
     // A line end in the text sought: lines are the wrong unit. Nothing sought in the bytes: every line must be read.
     if (!sought || sought.bytes.includes(LINE_FEED) || sought.bytes.includes(CARRIAGE_RETURN))
-      return unknown(parts.lines)
+      return unknown(parts.view.lines)
     const search = new SoughtRows(parts, sought, nextCandidate)
     return search.#run()
   }
@@ -61,8 +51,8 @@ export class SoughtRows {
     this.#inNumbers()
     acrossParts(this.#parts, this.#sought, this.#templates, (template, verdicts) => this.#mark(template, verdicts))
     for (let t = 1; t <= this.#parts.templates; t++) {
-      if (this.#templates[t] === YES) this.#verdict.yes.addAll(this.#parts.linesOf(t))
-      else if (this.#templates[t] === MAYBE) this.#verdict.maybe.addAll(this.#parts.linesOf(t))
+      if (this.#templates[t] === YES) this.#verdict.yes.addAll(this.#parts.view.linesOf(t))
+      else if (this.#templates[t] === MAYBE) this.#verdict.maybe.addAll(this.#parts.view.linesOf(t))
     }
     const { yes, maybe } = this.#verdict
     // Only a part of what the query asks for was sought.
@@ -90,74 +80,73 @@ export class SoughtRows {
   }
 
   #inEntries(): void {
-    const { dictionaryParts, columns, entryStart, counts } = this.#parts
-    if (dictionaryParts.length === 0) return
-    const entries = this.#parts.stream(ENTRIES)
+    const { dictionaryParts, variables, view } = this.#parts
+    const dictionaries = dictionaryParts.map(part => variables[part] as Variable & { kind: 'dictionary' })
+    if (dictionaries.length === 0) return
+    const entries = dictionaries[0].entries.bytes
     let ofPart = -1
     let verdicts = new Uint8Array(0)
     const finish = () => {
-      const column = columns[ofPart]
-      if (column?.kind !== DICTIONARY) return
+      const dictionary = variables[ofPart]
+      if (dictionary?.kind !== 'dictionary') return
       const template = this.#parts.templateOfPart(ofPart)
-      const count = counts[template]
-      const ids = entryIdsOf(this.#parts, column.at, column.planes, count)
-      const lines = this.#parts.linesOf(template)
+      const ids = view.entryIdsOf(dictionary, this.#parts.countOf(template))
+      const lines = view.linesOf(template)
       const { yes, maybe } = this.#verdict
-      for (let k = 0; k < count; k++) {
+      for (let k = 0; k < lines.length; k++) {
         const verdict = verdicts[ids[k]]
         if (verdict === YES) yes.add(lines[k])
         else if (verdict === MAYBE) maybe.add(lines[k])
       }
     }
-    const firstEntries = dictionaryParts.map(part => (columns[part] as { firstEntry: number }).firstEntry)
+    const froms = dictionaries.map(dictionary => dictionary.entries.starts[0])
     for (let at = this.#find(entries, 0); at >= 0; at = this.#find(entries, at + 1)) {
-      const entry = lastAtMost(entryStart, at, 0, entryStart.length - 2)
-      const part = dictionaryParts[lastAtMost(firstEntries, entry, 0, firstEntries.length - 1)]
-      const column = columns[part]
-      if (column?.kind !== DICTIONARY) continue
-      const index = entry - column.firstEntry
-      // A constant: it is among the static bytes.
-      if (index < 0 || index >= column.entries) continue
+      const index = lastAtMost(froms, at, 0, froms.length - 1)
+      const part = dictionaryParts[index]
+      const { starts } = dictionaries[index].entries
+      // Before, between and behind dictionaries lie constants: they are among the static bytes.
+      if (at < starts[0] || at >= starts[starts.length - 1]) continue
       if (this.#templates[this.#parts.templateOfPart(part)] === YES) continue
       if (part !== ofPart) {
         finish()
         ofPart = part
-        verdicts = new Uint8Array(column.entries)
+        verdicts = new Uint8Array(starts.length - 1)
       }
-      const verdict = this.#bordersIn(entries, part, entryStart[entry], entryStart[entry + 1] - 1, at)
-      if (verdict > verdicts[index]) verdicts[index] = verdict
+      const entry = lastAtMost(starts, at, 0, starts.length - 2)
+      const verdict = this.#bordersIn(entries, part, starts[entry], starts[entry + 1] - 1, at)
+      if (verdict > verdicts[entry]) verdicts[entry] = verdict
     }
     finish()
   }
 
   #inTexts(): void {
-    const { textParts, columns } = this.#parts
-    if (textParts.length === 0) return
-    const texts = this.#parts.stream(TEXTS)
-    const froms = textParts.map(part => (columns[part] as { from: number }).from)
+    const { textParts, variables, view } = this.#parts
+    const texts = view.allTexts
+    const columns = textParts.map(part => variables[part] as Variable & { kind: 'text' })
+    const froms = columns.map(column => column.at)
     let ofPart = -1
     let row = 0
     let counted = 0
     let lines: Uint32Array = new Uint32Array(0)
     for (let at = this.#find(texts, 0); at >= 0; ) {
-      const part = textParts[lastAtMost(froms, at, 0, froms.length - 1)]
-      const column = columns[part]
-      if (column?.kind !== TEXT) return
+      const index = lastAtMost(froms, at, 0, froms.length - 1)
+      const part = textParts[index]
+      const column = columns[index]
       const template = this.#parts.templateOfPart(part)
       if (this.#templates[template] === YES) {
-        at = this.#find(texts, column.to)
+        at = this.#find(texts, column.at + column.bytes)
         continue
       }
       if (part !== ofPart) {
         ofPart = part
         row = 0
-        counted = column.from
-        lines = this.#parts.linesOf(template)
+        counted = column.at
+        lines = this.#parts.view.linesOf(template)
       }
       for (; counted < at; counted++) if (texts[counted] === LINE_FEED) row++
       const from = texts.lastIndexOf(LINE_FEED, at) + 1
       const to = texts.indexOf(LINE_FEED, at)
-      const verdict = this.#bordersIn(texts, part, Math.max(from, column.from), to, at)
+      const verdict = this.#bordersIn(texts, part, Math.max(from, column.at), to, at)
       if (verdict === YES) this.#verdict.yes.add(lines[row])
       else if (verdict === MAYBE) this.#verdict.maybe.add(lines[row])
       at = this.#find(texts, verdict === YES ? to : at + 1)
@@ -165,12 +154,13 @@ export class SoughtRows {
   }
 
   #inRawLines(): void {
-    const raw = this.#parts.stream(RAW)
+    const { rawText: raw } = this.#parts.view
     if (raw.length === 0) return
+    const { rawStarts } = this.#parts.view
     const length = this.#sought.bytes.length
     for (let at = this.#find(raw, 0); at >= 0; ) {
-      const row = lastAtMost(this.#parts.rawStart, at, 0, this.#parts.rawStart.length - 2)
-      const line = this.#parts.linesOf(0)[row]
+      const row = lastAtMost(rawStarts, at, 0, rawStarts.length - 2)
+      const line = this.#parts.view.linesOf(0)[row]
       // A line feed joins to nothing.
       const verdict = this.#borders(
         () => (at === 0 ? NO : joinsOn(raw[at - 1])),
@@ -178,29 +168,29 @@ export class SoughtRows {
       )
       if (verdict === YES) this.#verdict.yes.add(line)
       else if (verdict === MAYBE) this.#verdict.maybe.add(line)
-      at = this.#find(raw, verdict === YES ? this.#parts.rawStart[row + 1] : at + 1)
+      at = this.#find(raw, verdict === YES ? rawStarts[row + 1] : at + 1)
     }
   }
 
   /** Integers, numerals and time stamps are not text anywhere: their columns are asked, if they could hold it. */
   #inNumbers(): void {
-    const { kinds, columns, formats } = this.#parts
+    const { kinds, variables, numberParts, view } = this.#parts
     const { bytes, checksStart, checksEnd } = this.#sought
     const isDigits = bytes.every(byte => byte >= 48 && byte <= 57)
-    const isStampLike = formats.map(format => couldHold(sampleStamp(format), bytes))
-    if (!isDigits && !isStampLike.includes(true)) return
-    for (let part = 0; part < kinds.length; part++) {
+    const stamps = new StampText(view)
+    const couldBeIn = view.formatKeys.map((_, format) => couldStandWithin(stamps.sample(format), bytes))
+    if (!isDigits && !couldBeIn.includes(true)) return
+    for (const part of numberParts) {
       const kind = kinds[part]
-      const column = columns[part]
-      if (column === undefined || kind === DICTIONARY || kind === TEXT) continue
+      const variable = variables[part]
       const template = this.#parts.templateOfPart(part)
       if (this.#templates[template] === YES) continue
-      if (column.kind === INTEGER || column.kind === NUMERAL) {
-        if (!isDigits || bytes.length > 18) continue
+      if (variable?.kind === 'stamp' || variable?.kind === 'laterStamp') {
+        if (!couldBeIn[variable.format]) continue
+      } else {
+        if (!isDigits || bytes.length > DIGITS_MAX) continue
         // The width of padded numbers is that of all of them.
-        if (column.kind === INTEGER && bytes.length > (column.body.width || 10)) continue
-      } else if (column.kind === STAMP || column.kind === LATER_STAMP) {
-        if (!isStampLike[column.format]) continue
+        if (variable?.kind === 'integer' && bytes.length > (variable.body.width || 10)) continue
       }
       const before = this.#beforeVariable(part, template)
       const behind = this.#behindVariable(part)
@@ -223,7 +213,7 @@ export class SoughtRows {
   }
 
   #mark(template: number, verdicts: Uint8Array): void {
-    const lines = this.#parts.linesOf(template)
+    const lines = this.#parts.view.linesOf(template)
     const { yes, maybe } = this.#verdict
     for (let k = 0; k < verdicts.length; k++) {
       if (verdicts[k] === YES) yes.add(lines[k])
@@ -280,11 +270,4 @@ export function beginsWord(kind: number): Joins {
 
 export function endsWord(kind: number): Joins {
   return kind === DICTIONARY || kind === TEXT ? MAYBE : YES
-}
-
-function couldHold(sample: Buffer, bytes: Uint8Array): boolean {
-  for (let at = 0; at + bytes.length <= sample.length; at++) {
-    if (couldStandIn(sample, at, bytes, 0, bytes.length)) return true
-  }
-  return false
 }
