@@ -194,6 +194,13 @@ export class ColumnsView {
     return this.#table.formatKeys
   }
 
+  /** Each event is one whole line: event k is line k. Told without reading any other event column. */
+  get areEventsLines(): boolean {
+    if (this.events !== this.lines) return false
+    // The list of extents comes first, and of it the count of those that are something else.
+    return this.#b().events[0] === 0
+  }
+
   /** Values of columns that were read are kept until then. */
   forgetValues(): void {
     this.#values.clear()
