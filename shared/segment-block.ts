@@ -19,7 +19,7 @@
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
 import { BLOCK_EVENTS_MAX, BLOCK_TEXT_BYTES_MAX, decodeBlock, encodeBlock } from './block.ts'
-import { decodeColumnsBlock, encodeColumnsBlock } from './columns/columns-block.ts'
+import { analyseText, decodeColumnsBlock, finishColumnsBlock, ModeMemory } from './columns/columns-block.ts'
 import type { Events, Origin, Run } from './events.ts'
 import { TokenSet } from './segment-tokens.ts'
 
@@ -83,10 +83,13 @@ export interface EncodedBlock {
 
 /** Columns where they pay, else lines. */
 export function encodeSegmentBlock(events: SegmentEvents, position: number, level: number): EncodedBlock {
-  const columns = encodeColumnsBlock(events, level)
-  const kind = columns ? 'columns' : 'lines'
-  const body = columns ?? encodeBlock(events, level)
-  const filter = TokenSet.of(events).encode(body.length)
+  // The mode is chosen for each block anew: what is worth it for a packet is not yet for 16 MB.
+  const encoded = analyseText(events.bytes, new ModeMemory())
+  const kind = encoded ? 'columns' : 'lines'
+  // The analysis is a view of the codec's memory: first all that is made of it.
+  const tokens = TokenSet.of(events, encoded?.analysis)
+  const body = encoded ? finishColumnsBlock(events, encoded, level) : encodeBlock(events, level)
+  const filter = tokens.encode(body.length)
   const meta = encodeMeta(events)
   const { lines, levels, leastNs, greatestNs } = columnBounds(events)
   const head = Buffer.alloc(BLOCK_HEAD_BYTES)

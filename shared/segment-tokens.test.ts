@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { seededFraction } from '../bin/samples.ts'
 import { sampleFiles } from '../test/real-lines.test-support.ts'
+import { columnsCodec, MODES } from './columns/codec.ts'
 import { createNeedle } from './query/needle.ts'
 import { TokenFilter, TokenSet, tokensSought } from './segment-tokens.ts'
 
@@ -119,6 +120,27 @@ test('a filter never says no to what the search would find', async t => {
     }
   }
   t.ok(found > 500 && proven > 50, `${found} found, ${proven} surely not there, seed ${SEED}`)
+})
+
+test('the analysis of the codec gives the tokens that a scan of all bytes gives', async t => {
+  const random = seededFraction(SEED)
+  for (const { name, text } of sampleFiles(random, 60_000).files) {
+    for (const mode of MODES) {
+      const analysis = columnsCodec().encode(text, { mode })?.analysis
+      if (!analysis) continue
+      const events = { bytes: text, ends: Uint32Array.of(text.length) }
+      const [quick, slow] = [TokenSet.of(events, analysis).hashes, TokenSet.of(events).hashes]
+      const lacking = slow.filter(hash => !quick.includes(hash)).length
+      // Names of all months where one is met in a time stamp.
+      if (lacking > 0 || quick.length > slow.length + 11) {
+        t.fail(`${name}, ${mode}: ${lacking} of ${slow.length} are lacking, ${quick.length} found, seed ${SEED}`)
+      }
+    }
+  }
+  const cut = blockOf([Buffer.from('a1 first fox'), Buffer.from('trot a2\n'), Buffer.from('a1 first bull\n')])
+  const analysis = columnsCodec().encode(cut.bytes)?.analysis
+  const hashes = new Set(TokenSet.of(cut, analysis).hashes)
+  for (const word of ['fox', 'trot', 'a2', 'bull']) t.ok(hashes.has(tokensSought(word, true, true)[0].hash), word)
 })
 
 test('what is no filter says so', async t => {

@@ -13,6 +13,9 @@
 //   `123Z`: there can be one per line). Of them the answer is always "could be".
 // - At the ends of a query's text a run counts only if a word has to begin or end there.
 import { encodeFuse, FUSE_KEYS_MAX, FuseFilter, fuseBytes } from './binary-fuse.ts'
+import type { Analysis } from './columns/codec.ts'
+import { HEAP } from './columns/core/places.ts'
+import { LENGTH_MASK, NUMBER, STAMP, VARIABLE_BYTES } from './columns/core/variables.ts'
 import type { Events } from './events.ts'
 
 const HEADER_BYTES = 4
@@ -64,28 +67,124 @@ class HashSet {
   }
 }
 
+/** What the codec found: lines of one template are equal but for their variables (shared/columns/codec). */
+type LineAnalysis = Pick<
+  Analysis,
+  'lines' | 'lineEnds' | 'templateOf' | 'templates' | 'words' | 'firstVariable' | 'variableCount'
+>
+
+const WORDS_PER_VARIABLE = VARIABLE_BYTES / 4
+/** Texts remembered by where they stand: those of variables come again and again. */
+const KNOWN_TEXTS = 1 << 14
+const MONTHS = Buffer.from('jan feb mar apr may jun jul aug sep oct nov dec')
+/** Shorter time stamps have no separator that may be a letter; of longer ones it is one of these bytes. */
+const LONG_STAMP_BYTES = 19
+const STAMP_SEPARATORS = [4, 7, 10, 13, 16]
+
+function isSameText(bytes: Uint8Array, a: number, b: number, length: number): boolean {
+  // The end too: what goes on there is another word.
+  if (WORD[bytes[a + length]] !== 0 || (a > 0 && WORD[bytes[a - 1]] !== 0)) return false
+  for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
+  return true
+}
+
 /** The tokens of a block, as hashes. */
 export class TokenSet {
   readonly #words = new HashSet()
   readonly #mixed = new HashSet()
+  #hasMonths = false
 
-  /** Events whose bytes do not end a line (pieces of a long one, the last of a file) end their tokens too. */
-  static of(events: Pick<Events, 'bytes' | 'ends'>): TokenSet {
+  /**
+   * Events whose bytes do not end a line (pieces of a long one, the last of a file) end their tokens too.
+   * @param analysis  of the bytes, where there is one: then most of them need not be looked at
+   */
+  static of(events: Pick<Events, 'bytes' | 'ends'>, analysis?: LineAnalysis): TokenSet {
     const { bytes, ends } = events
     const tokens = new TokenSet()
+    if (analysis) tokens.#addLines(bytes, analysis)
     let from = 0
     for (let i = 0; i < ends.length; i++) {
       const end = ends[i]
       if (end === 0 || bytes[end - 1] === 0x0a) continue
-      tokens.#add(bytes, from, end)
+      if (analysis) tokens.#addBeside(bytes, end)
+      else tokens.#add(bytes, from, end)
       from = end
     }
-    tokens.#add(bytes, from, bytes.length)
+    if (!analysis) tokens.#add(bytes, from, bytes.length)
     return tokens
   }
 
   get size(): number {
     return this.#words.size + this.#mixed.size
+  }
+
+  /** Sorted. */
+  get hashes(): number[] {
+    return [...new Set([...this.#words.values(), ...this.#mixed.values()])].sort((a, b) => a - b)
+  }
+
+  /** Of each template one line; of all others what touches a variable, and that only once. */
+  #addLines(bytes: Uint8Array, analysis: LineAnalysis): void {
+    const { lines, lineEnds, templateOf, templates, words } = analysis
+    const known = new Int32Array(KNOWN_TEXTS)
+    for (let line = 0, start = 0; line < lines; line++) {
+      const end = lineEnds[line]
+      const template = templateOf[line]
+      if (template === 0 || templates[template - 1].line === line) {
+        this.#add(bytes, start, end)
+        start = end
+        continue
+      }
+      const first = analysis.firstVariable(line)
+      const last = first + analysis.variableCount(line) * WORDS_PER_VARIABLE
+      let done = start
+      for (let at = first; at < last; at += WORDS_PER_VARIABLE) {
+        let from = words[at] - HEAP
+        const shape = words[at + 1]
+        let to = from + (shape & LENGTH_MASK)
+        if (to === from) continue
+        if ((from === start || WORD[bytes[from - 1]] === 0) && (to === end || WORD[bytes[to]] === 0)) {
+          if (shape & NUMBER || (shape & STAMP && this.#isPlainStamp(bytes, from, to))) continue
+          // A text that came before: compared, because a hash proves nothing.
+          const place = words[at + 2] & (KNOWN_TEXTS - 1)
+          const before = known[place]
+          known[place] = from
+          if (isSameText(bytes, before, from, to - from)) continue
+        } else {
+          while (from > done && WORD[bytes[from - 1]] !== 0) from--
+          while (to < end && WORD[bytes[to]] !== 0) to++
+          if (to <= done) continue
+        }
+        this.#add(bytes, Math.max(from, done), to)
+        done = to
+      }
+      start = end
+    }
+  }
+
+  /** Nothing but digits, separators, a `T` between them, and names of months: those are tokens from the first on. */
+  #isPlainStamp(bytes: Uint8Array, from: number, to: number): boolean {
+    if (WORD[bytes[from]] >= LETTER || WORD[bytes[from + 3]] >= LETTER) {
+      if (!this.#hasMonths) this.#add(MONTHS, 0, MONTHS.length)
+      this.#hasMonths = true
+      return true
+    }
+    if (to - from < LONG_STAMP_BYTES) return true
+    for (const at of STAMP_SEPARATORS) {
+      const byte = WORD[bytes[from + at]]
+      if (byte >= LETTER && byte !== 0x74) return false
+    }
+    return true
+  }
+
+  /** The token around `at`, as the two that it is cut into. */
+  #addBeside(bytes: Uint8Array, at: number): void {
+    let from = at
+    let to = at
+    while (from > 0 && WORD[bytes[from - 1]] !== 0) from--
+    while (to < bytes.length && WORD[bytes[to]] !== 0) to++
+    this.#add(bytes, from, at)
+    this.#add(bytes, at, to)
   }
 
   #add(bytes: Uint8Array, from: number, to: number): void {
@@ -113,11 +212,11 @@ export class TokenSet {
   /** @param bodyBytes  of the compressed block that it stands for. Undefined: no filter is small enough. */
   encode(bodyBytes: number): Buffer | undefined {
     const words = this.#words.values()
-    const mixed = this.#mixed.values()
     // A token may hash like one of the other kind.
-    const known = new Set(words)
-    const all = Int32Array.from([...words, ...mixed.filter(key => !known.has(key))])
-    return encodeScope(SCOPE_ALL, all, bodyBytes) ?? encodeScope(SCOPE_WORDS, words, bodyBytes)
+    const all = new HashSet()
+    for (const hash of words) all.add(hash)
+    for (const hash of this.#mixed.values()) all.add(hash)
+    return encodeScope(SCOPE_ALL, all.values(), bodyBytes) ?? encodeScope(SCOPE_WORDS, words, bodyBytes)
   }
 }
 

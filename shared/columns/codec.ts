@@ -58,6 +58,10 @@ export interface Analysis extends LineStamps {
   /** Offset in the text. */
   variableStart(line: number, index: number): number
   variableLength(line: number, index: number): number
+  /** The variables as core/variables.ts draws them, three words each, for loops over all of them. */
+  readonly words: Int32Array
+  /** Index into `words` of the line's first variable; the others follow. */
+  firstVariable(line: number): number
   /** Lines whose template was guessed right. */
   readonly predicted: number
 }
@@ -211,6 +215,8 @@ function analysisOf(memory: ArrayBuffer): Analysis {
     variableCount,
     variableStart: (line, index) => words[variableAt(line, index)] - HEAP,
     variableLength: (line, index) => words[variableAt(line, index) + 1] & LENGTH_MASK,
+    words,
+    firstVariable: line => variableAt(line, 0),
     predicted,
   }
 }
