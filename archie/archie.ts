@@ -14,6 +14,8 @@ import { type Dialer, RefusedError } from '../shared/link.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { FreshSource } from './fresh-source.ts'
+import type { Histories } from './history.ts'
+import { addHistoryRoutes, orMissing } from './history-routes.ts'
 import { HOLE_AFTER_MS, LedgerReader } from './ledger.ts'
 import { addPages } from './pages.ts'
 import { addApi } from './routes.ts'
@@ -45,6 +47,8 @@ export interface ArchieParts {
   archive: EventStore
   /** What operators decided about holes. */
   decisions?: Decisions
+  /** Time ranges of the archive as indexes of their own. */
+  histories?: Histories
 }
 
 export interface RunningArchie {
@@ -55,7 +59,7 @@ export interface RunningArchie {
 
 /** Rejects if the port cannot be had. */
 export async function startArchie(config: ArchieConfig, parts: ArchieParts): Promise<RunningArchie> {
-  const { world, dialer, index, archive } = parts
+  const { world, dialer, index, archive, histories } = parts
   const { clock, log } = world
   const stop = new AbortController()
   const bucks = config.bucks.map(({ channel, http }) => ({ channel, url: urlOf(http) }))
@@ -141,6 +145,7 @@ export async function startArchie(config: ArchieConfig, parts: ArchieParts): Pro
       index,
       archive,
       fresh,
+      ...(histories && { openHistory: (id: string) => orMissing(histories.open(id)) }),
       world,
       status,
       ledger: () => ledger.read(),
@@ -153,6 +158,7 @@ export async function startArchie(config: ArchieConfig, parts: ArchieParts): Pro
         }),
       }),
     })
+    if (histories) addHistoryRoutes(api, histories, world)
     addPages(
       api,
       bucks.map(buck => buck.url),

@@ -38,6 +38,8 @@ export interface ApiParts {
   index: EventStore
   archive: EventStore
   fresh: FreshSource
+  /** Rejects with HttpProblem 404 if there is none of this id. */
+  openHistory?(id: string): Promise<EventStore>
   world: Pick<World, 'clock' | 'log'>
   status(): Promise<unknown>
   ledger(): Promise<unknown>
@@ -84,8 +86,20 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     }
   }
 
-  function searchIn(place: Place, request: SearchRequest, onDamage: Parameters<Run>[1]): AsyncGenerator<FoundEvent> {
-    return place === 'archive' ? once(parts.archive.search(request, onDamage)) : searchRecent(parts, request, onDamage)
+  /** Throws HttpProblem 404 for a history that is not there. */
+  function storeOf(place: Exclude<Place, 'recent'>): Promise<EventStore> {
+    if (place === 'archive') return Promise.resolve(parts.archive)
+    const history = parts.openHistory?.(place.slice('history-'.length))
+    return history ?? Promise.reject(new HttpProblem(404, 'No such history', 'this archie knows of no histories'))
+  }
+
+  async function* searchIn(
+    place: Place,
+    request: SearchRequest,
+    onDamage: Parameters<Run>[1],
+  ): AsyncGenerator<FoundEvent> {
+    if (place === 'recent') yield* searchRecent(parts, request, onDamage)
+    else yield* once((await storeOf(place)).search(request, onDamage))
   }
 
   app.addSchema({
@@ -121,6 +135,8 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     async (request, reply) => {
       const { order, limit, in: place } = request.query
       const base = requestParts(request.query, world.clock.now())
+      // Before the first byte of the answer: then it can still be a 404.
+      if (place !== 'recent') await storeOf(place)
       const run =
         (signal: AbortSignal): Run =>
         (limitOf, onDamage) =>
@@ -152,7 +168,9 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
       if (damages.length < DAMAGES_MAX) damages.push(damage)
     }
     const summary =
-      place === 'archive' ? parts.archive.summarise(request, onDamage) : summariseRecent(parts, request, onDamage)
+      place === 'recent'
+        ? summariseRecent(parts, request, onDamage)
+        : (await storeOf(place)).summarise(request, onDamage)
     return { ...(await summary), damages }
   }
 

@@ -7,7 +7,8 @@ import { QueryError } from '../shared/query/syntax.ts'
 import { parseQuery } from '../shared/query.ts'
 import type { SearchRequest } from '../shared/stores.ts'
 
-export type Place = 'recent' | 'archive'
+/** `history-` and its id: an index of its own (archie/history). */
+export type Place = 'recent' | 'archive' | `history-${string}`
 
 export interface FilterParameters {
   q?: string
@@ -40,7 +41,12 @@ export const FILTER_SCHEMA = {
   level: { type: 'string', enum: LEVELS.filter(level => level !== '') },
   file: { type: 'string', maxLength: TEXT_MAX, description: 'A glob over the path, or a part of it' },
   source: { type: 'string', maxLength: 64, description: 'Name of one source (one incarnation of one file)' },
-  in: { type: 'string', enum: ['recent', 'archive'], default: 'recent' },
+  in: {
+    type: 'string',
+    pattern: '^(recent|archive|history-[a-z0-9][a-z0-9-]{0,62})$',
+    default: 'recent',
+    description: 'recent, archive, or history-ID',
+  },
 } as const
 
 export type RequestParts = Omit<SearchRequest, 'order' | 'limit'>

@@ -38,6 +38,7 @@ export interface Folders {
   porter: string
   index: string
   archive: string
+  histories: string
 }
 
 export function foldersOf(settings: Settings): Folders {
@@ -50,6 +51,7 @@ export function foldersOf(settings: Settings): Folders {
     porter: join(data, 'porter'),
     index: resolve(settings.index.folder ?? join(data, 'index')),
     archive: resolve(settings.archive.folder ?? join(data, 'archive')),
+    histories: resolve(settings.history.folder ?? join(data, 'history')),
   }
 }
 

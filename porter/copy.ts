@@ -9,7 +9,7 @@ import type { SourceName } from '../shared/messages.ts'
 import { encodePacket, type Packet } from '../shared/packet.ts'
 import { parseQuery } from '../shared/query.ts'
 import type { RangeSet } from '../shared/ranges.ts'
-import type { Damage, EventStore, SourceTotals } from '../shared/stores.ts'
+import type { Damage, EventQuestion, EventStore, SourceTotals } from '../shared/stores.ts'
 
 /** A packet is cut at this, like a tailer's. */
 const TEXT_BYTES = 1024 * 1024
@@ -47,6 +47,33 @@ export async function* copyOf(store: EventStore, request: CopyRequest): AsyncGen
   }
 }
 
+/** Everything that matches, of a store that has nothing better than its search. */
+export async function* searchedPackets(
+  store: EventStore,
+  question: EventQuestion,
+  onDamage: (damage: Damage) => void,
+): AsyncGenerator<Packet[]> {
+  const known = new Map((await store.totals()).map(totals => [totals.source, totals]))
+  let group: { origin: Origin; totals: Labels; events: FoundEvent[]; bytes: number } | undefined
+  for await (const event of store.search({ ...question, order: 'offset' }, onDamage)) {
+    const origin = originOf(event)
+    if (!origin) {
+      onDamage({ where: event.id, reason: 'its origin (tailer, epoch, sequence) is not known: it cannot be copied' })
+      continue
+    }
+    const isFull = group && (group.bytes >= TEXT_BYTES || group.events.length >= EVENTS_MAX)
+    if (group && (isFull || group.totals.source !== event.source || !isSame(group.origin, origin))) {
+      yield [encodePacket(group.origin, eventsOf(group.totals, group.events))]
+      group = undefined
+    }
+    const { source, host, app } = event
+    group ??= { origin, totals: known.get(source) ?? { source, host, app, start: 0 }, events: [], bytes: 0 }
+    group.events.push(event)
+    group.bytes += event.bytes.length
+  }
+  if (group) yield [encodePacket(group.origin, eventsOf(group.totals, group.events))]
+}
+
 function originOf(event: FoundEvent): Origin | undefined {
   const { tailer, epoch, sequence, bucket } = event
   if (tailer === undefined || epoch === undefined || sequence === undefined || bucket === undefined) return undefined
@@ -58,7 +85,7 @@ function isSame(a: Origin, b: Origin): boolean {
 }
 
 /** Columns of events of one source, in order of offset. */
-function eventsOf(source: SourceTotals, found: FoundEvent[]): Events {
+function eventsOf(source: Labels, found: FoundEvent[]): Events {
   const runs: Run[] = []
   const names: string[] = ['']
   const numbers = new Map<string, number>()
@@ -102,6 +129,8 @@ function eventsOf(source: SourceTotals, found: FoundEvent[]): Events {
   })
   return events
 }
+
+type Labels = Pick<SourceTotals, 'source' | 'host' | 'app' | 'start' | 'parent'>
 
 export interface Gap {
   totals: SourceTotals

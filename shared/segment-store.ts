@@ -14,14 +14,16 @@ import type { Bucket, PacketId } from './messages.ts'
 import type { Packet } from './packet.ts'
 import { RangeSet } from './ranges.ts'
 import { type BatchOptions, writeBatch } from './segment-batch.ts'
-import { goneKey, manifestKey, type Words } from './segment-manifest.ts'
+import { goneKey, manifestKey, type SegmentSummary, type Words } from './segment-manifest.ts'
 import { SegmentObjects } from './segment-objects.ts'
+import { segmentPackets } from './segment-packets.ts'
 import { type SearchParts, searchSegments } from './segment-search.ts'
 import { summariseSegments } from './segment-summary.ts'
 import { Tidying } from './segment-tidying.ts'
 import type {
   Added,
   Damage,
+  EventQuestion,
   EventStore,
   ObjectStore,
   SearchRequest,
@@ -163,6 +165,21 @@ export class SegmentStore implements EventStore {
     } finally {
       this.#unpin(live)
     }
+  }
+
+  async *eventPackets(request: EventQuestion, onDamage: (damage: Damage) => void = () => {}): AsyncGenerator<Packet[]> {
+    const live = await this.#pin(onDamage)
+    try {
+      yield* segmentPackets({ ...this.#searchParts(live, onDamage), request })
+    } finally {
+      this.#unpin(live)
+    }
+  }
+
+  /** Of the segments that there are now: enough to estimate what reading them costs. */
+  async summaries(): Promise<SegmentSummary[]> {
+    await this.#catalogue.refresh()
+    return [...this.#catalogue.state.segments.values()].flatMap(({ summary }) => summary ?? [])
   }
 
   async summarise(request: SummaryRequest, onDamage: (damage: Damage) => void = () => {}): Promise<Summary> {

@@ -123,6 +123,8 @@ export interface EventStore {
   add(packets: Packet[], words: { manifests: Manifest[]; gone: Gone[] }, pass?: StorePass): Promise<Added>
   /** Results as they are found, in the order asked for, in bounded memory. Damaged blocks are passed over and told. */
   search(request: SearchRequest, onDamage?: (damage: Damage) => void): AsyncGenerator<FoundEvent>
+  /** The events that `search` would give, as packets for another store, in no order: for copying, which needs none. */
+  eventPackets?(request: EventQuestion, onDamage?: (damage: Damage) => void): AsyncGenerator<Packet[]>
   /** Sums over exactly the events that `search` would give. */
   summarise(request: SummaryRequest, onDamage?: (damage: Damage) => void): Promise<Summary>
   /** Sums per source over everything held. */

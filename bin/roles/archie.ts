@@ -1,21 +1,22 @@
 import { startArchie as serveArchie } from '../../archie/archie.ts'
+import { Histories } from '../../archie/history.ts'
 import type { Settings } from '../../config/schema.ts'
 import { formatAddress, parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { Decisions } from '../../shared/decisions.ts'
+import { TaskBoard } from '../../shared/task-board.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { CommandError, EXIT } from '../fail.ts'
+import { historyFolders } from '../history-folders.ts'
 import { aborted, type RoleStart, type RunningRole } from './role.ts'
 import { openStores } from './stores.ts'
 
 export async function startArchie({ settings, world, signal }: RoleStart): Promise<RunningRole> {
   const { archie: own } = settings
   const credentials = credentialsOf(settings, 'archie')
-  const { index, archive, archiveObjects, archivePlace } = await openStores(
-    settings,
-    world,
-    `archie-${credentials.keys!.id}`,
-  )
+  const writer = `archie-${credentials.keys!.id}`
+  const { index, archive, archiveObjects, archivePlace } = await openStores(settings, world, writer)
+  const histories = historyFolders(settings, world, writer)
   const archie = await serveArchie(
     {
       ...parseAddress(own.http)!,
@@ -31,6 +32,14 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
       index,
       archive,
       decisions: new Decisions(archiveObjects),
+      histories: new Histories({
+        board: new TaskBoard(archiveObjects, world),
+        summaries: () => archive.summaries(),
+        open: id => histories.open(id),
+        environment: settings.environment,
+        keepMs: settings.history.keep,
+        world,
+      }),
     },
   )
   return {

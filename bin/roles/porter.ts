@@ -1,12 +1,17 @@
 import { parseAddress } from '../../config/values.ts'
 import { startPorterFace } from '../../porter/face.ts'
+import { CopyJobs } from '../../porter/history-copy.ts'
+import { Jobs } from '../../porter/jobs.ts'
 import { Porter } from '../../porter/porter.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
+import { COPY_KIND } from '../../shared/copy-task.ts'
 import { Lease } from '../../shared/lease.ts'
+import { TaskBoard } from '../../shared/task-board.ts'
 import type { World } from '../../shared/world.ts'
 import type { ArchiveObjects } from '../archive-objects.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { lockAfterFormerRun, openDataFolder } from '../data-folder.ts'
+import { historyFolders, openCopyTarget } from '../history-folders.ts'
 import { foldersOf } from '../settings.ts'
 import type { RoleStart, RunningRole } from './role.ts'
 import { openStores } from './stores.ts'
@@ -23,6 +28,24 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
   openDataFolder(folder)
   const lock = await lockAfterFormerRun(folder)
   const { index, archive, archiveObjects, archivePlace } = await openStores(settings, world, `porter-${keys.id}`)
+  const board = new TaskBoard(archiveObjects, world)
+  const histories = historyFolders(settings, world, `porter-${keys.id}`)
+  const dialer = createDialer(channelConfig(settings, 'porter', credentials, keys), world, 'buck')
+  const copies = new CopyJobs({
+    index,
+    archive,
+    world,
+    bucks: { dialer, addresses: settings.bucks },
+    openTarget: task => openCopyTarget(task, histories, world),
+    dropTarget: task => histories.drop(task.id),
+  })
+  const jobs = new Jobs({
+    board,
+    kinds: { [COPY_KIND]: copies },
+    world,
+    worker: `porter-${keys.id.slice(0, 8)}-${process.pid}`,
+    mayDelete: () => archivePlace.clockAgrees(),
+  })
   const isAtOnce = own.archive_after === 0
   const porter = new Porter(
     {
@@ -40,7 +63,7 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
     },
     {
       world,
-      dialer: createDialer(channelConfig(settings, 'porter', credentials, keys), world, 'buck'),
+      dialer,
       index,
       archive,
       lease: new Lease(archiveObjects, { name: keys.id }, world),
@@ -49,10 +72,15 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
     },
   )
   const { host, port } = parseAddress(own.http)!
-  const face = await startPorterFace({ host, port }, { log: world.log, status: () => porter.status() })
+  const face = await startPorterFace(
+    { host, port },
+    { log: world.log, status: () => ({ ...porter.status(), jobs: jobs.status() }) },
+  )
   return {
     listens: [`http ${face.address}`],
-    ended: Promise.all([porter.run(signal), sweepOrphans(archivePlace, world, signal)]).then(() => undefined),
+    ended: Promise.all([porter.run(signal), jobs.run(signal), sweepOrphans(archivePlace, world, signal)]).then(
+      () => undefined,
+    ),
     close: async () => {
       await face.close()
       archivePlace.close()
