@@ -48,6 +48,19 @@ export async function askArchie<T>(url: string, path: string): Promise<T> {
   return (await response.json()) as T
 }
 
+/** A change, or a question with a body. Rejects with CommandError. */
+export async function sendArchie<T>(url: string, method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
+  const request = {
+    method,
+    ...(body !== undefined && {
+      body: JSON.stringify(body),
+      headers: { accept: 'application/json', 'content-type': 'application/json' },
+    }),
+  }
+  const response = await get(checkedUrl(url), path, 'application/json', AbortSignal.timeout(ANSWER_MS_MAX), request)
+  return (await response.json()) as T
+}
+
 async function* search(
   base: string,
   request: PlaceRequest,
@@ -78,10 +91,16 @@ async function* search(
   }
 }
 
-async function get(base: string, path: string, accept: string, signal: AbortSignal): Promise<Response> {
+async function get(
+  base: string,
+  path: string,
+  accept: string,
+  signal: AbortSignal,
+  request: RequestInit = {},
+): Promise<Response> {
   let response: Response
   try {
-    response = await fetch(base + path, { headers: { accept }, signal })
+    response = await fetch(base + path, { headers: { accept }, ...request, signal })
   } catch (error) {
     const cause =
       (error as Error).name === 'TimeoutError' ? 'it did not answer in time' : reasonOf((error as Error).cause ?? error)
@@ -95,6 +114,8 @@ async function get(base: string, path: string, accept: string, signal: AbortSign
   const sentence = problem.detail ?? `${base} answered ${response.status}: is it an archie?`
   const place = problem.position === undefined ? '' : ` (at character ${problem.position + 1})`
   const hint = problem.hint === undefined ? '' : `; ${problem.hint}`
+  // A 404 with a hint of its own is about what was asked for, not about the address.
+  if (response.status === 404 && problem.hint !== undefined) throw failure(sentence + hint)
   if (response.status === 404) throw new NotThereError(`${base}${path}: ${sentence}`)
   // A request that is wrong in itself is the user's; the rest is the server's.
   throw response.status === 400 ? usageError(sentence + place + hint) : failure(sentence + place + hint)

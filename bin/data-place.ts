@@ -45,8 +45,9 @@ export async function dataPlace(folder: string): Promise<Place> {
     name: `the data folder ${folder}`,
     async *search(request, onDamage): AsyncGenerator<FoundEvent> {
       const asked = searchRequest(request, world)
-      if (request.in === 'archive') {
-        yield* limited(once(archive.search(asked, onDamage)), request.limit)
+      if (request.in !== 'recent') {
+        const store = request.in === 'archive' ? archive : await openHistory(world, data, request.in)
+        yield* limited(once(store.search(asked, onDamage)), request.limit)
         return
       }
       const source = await fresh()
@@ -78,6 +79,12 @@ function openStore(world: World, folder: string): Promise<SegmentStore> {
   return SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: 'reader' })
 }
 
+async function openHistory(world: World, data: string, name: string): Promise<SegmentStore> {
+  const folder = join(data, 'history', name.slice('history-'.length))
+  if (!existsSync(folder)) throw failure(`there is no ${name} in ${data}; it may have expired`)
+  return openStore(world, folder)
+}
+
 interface NamedFolder {
   name: string
   holder: FolderHolder
@@ -90,7 +97,7 @@ function openHolders(data: string, onDamage: (damage: Damage) => void): Promise<
   )
 }
 
-function searchRequest(request: PlaceRequest, world: World): SearchRequest {
+export function searchRequest(request: PlaceRequest, world: Pick<World, 'clock'>): SearchRequest {
   const { host, app, file, source, order, limit } = request
   try {
     const now = world.clock.now()
@@ -114,7 +121,7 @@ function searchRequest(request: PlaceRequest, world: World): SearchRequest {
   }
 }
 
-async function* limited<T>(events: AsyncGenerator<T>, limit: number | undefined): AsyncGenerator<T> {
+export async function* limited<T>(events: AsyncGenerator<T>, limit: number | undefined): AsyncGenerator<T> {
   let left = limit ?? Number.POSITIVE_INFINITY
   if (left === 0) return
   for await (const event of events) {

@@ -9,8 +9,11 @@ import type { Damage } from '../shared/stores.ts'
 import { archiePlace } from './archie-place.ts'
 import { dataPlace } from './data-place.ts'
 
+/** `history-` and its id: an index that `bucktail history` made. */
+export type PlaceName = 'recent' | 'archive' | `history-${string}`
+
 export interface PlaceRequest {
-  in: 'recent' | 'archive'
+  in: PlaceName
   q?: string
   /** As the user wrote them: RFC 3339, a day, or how long ago. */
   since?: string
@@ -58,8 +61,11 @@ export interface Place {
 export interface PlaceFlags {
   archie: string
   data?: string
+  /** Settings that say where the archive is: read there, without any process. */
+  config?: string
 }
 
-export function openPlace(flags: PlaceFlags): Promise<Place> {
-  return flags.data === undefined ? Promise.resolve(archiePlace(flags.archie)) : dataPlace(flags.data)
+export async function openPlace(flags: PlaceFlags): Promise<Place> {
+  if (flags.config !== undefined) return (await import('./archive-place.ts')).archivePlace(flags)
+  return flags.data === undefined ? archiePlace(flags.archie) : dataPlace(flags.data)
 }

@@ -136,7 +136,8 @@ bucktail search --file '*access*' --raw > access.log`,
     .option('--host <name>', 'only this host')
     .option('--app <name>', 'only this application')
     .option('--file <glob>', 'only paths like this')
-    .addOption(new Option('--in <where>', 'recent or archive').choices(['recent', 'archive']).default('recent'))
+    .addOption(new Option('--in <where>', 'recent, archive, or history-ID').argParser(placeName).default('recent'))
+    .option('--config <file>', 'settings that say where the archive is: with --in archive, instead of an archie')
     .option('--json', 'one JSON object per line')
     .option('--raw', 'the exact bytes of the lines, nothing else')
     .option('--limit <n>', 'at most so many; the newest of them', wholeNumber)
@@ -172,6 +173,38 @@ bucktail ledger retire web7 --why 'disk burnt' --config /etc/bucktail.yaml`,
     calls(async () => (await import('./commands/decide.ts')).retire),
   )
 
+  const histories = add(
+    'history [start] [end]',
+    'Makes a time range of the archive searchable as an index of its own; shows progress, prints the name.',
+    `bucktail history 2026-03-01T10:00:00Z 2026-03-01T11:00:00Z
+bucktail history 3d 2d --host web1 --dry-run          what it would read
+bucktail history list
+bucktail history drop 20260301t1000-1a2b3c4d`,
+  )
+    .addOption(archieOption())
+    .option('--host <name>', 'only this host')
+    .option('--app <name>', 'only this application')
+    .option('--file <glob>', 'only paths like this')
+    .option('--query <query>', 'only lines that match')
+    .option('--dry-run', 'only the estimate')
+    .option('--detach', 'do not wait until it is there')
+    .option('--json', 'all of it as JSON')
+    .action(calls(async () => (await import('./commands/history.ts')).history))
+  const ofHistory = (spec: string, description: string): Command =>
+    histories.command(spec).description(description).exitOverride().showHelpAfterError('Try `bucktail history --help`.')
+  ofHistory('list', 'All there are, the newest first.').action(
+    calls(async () => (await import('./commands/history.ts')).list),
+  )
+  ofHistory('status <id>', 'How far it is, and what came of it.').action(
+    calls(async () => (await import('./commands/history.ts')).status),
+  )
+  ofHistory('cancel <id>', 'Stops the work; what is there stays until it expires.').action(
+    calls(async () => (await import('./commands/history.ts')).cancel),
+  )
+  ofHistory('drop <id>', 'You need it no more; without any user it is removed.').action(
+    calls(async () => (await import('./commands/history.ts')).drop),
+  )
+
   add(
     'restore',
     'Gives a file that was tailed back, byte for byte, and checks its hashes.',
@@ -191,6 +224,7 @@ bucktail restore --file app.log --data ./bucktail-data --out - | sha256sum`,
     .option('--until <time>', 'only lines before this time')
     .option('--out <file>', 'where to write; - is standard output')
     .option('--holes', 'write what there is although something is missing')
+    .option('--config <file>', 'settings that say where the archive is: read there, instead of an archie')
     .action(calls(async () => (await import('./commands/restore.ts')).restore))
 
   add(
@@ -261,6 +295,11 @@ function portNumber(text: string): number {
   // Ports after it are used too.
   if (port < 1 || port > 65_000) throw new InvalidArgumentError('a port is between 1 and 65000')
   return port
+}
+
+function placeName(text: string): string {
+  if (/^(recent|archive|history-[a-z0-9][a-z0-9-]{0,62})$/.test(text)) return text
+  throw new InvalidArgumentError('write recent, archive, or history- and the id that `bucktail history list` shows')
 }
 
 function wholeNumber(text: string): number {

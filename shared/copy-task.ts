@@ -85,10 +85,12 @@ export function copyJobs(
   rawBytes: number,
   bounds: { leastNs: bigint; greatestNs: bigint } | undefined,
 ): CopyJob[] {
-  if (!bounds) return [{}]
+  // Also where there is nothing now: what is archived while job 0 looks at the bucks has to be seen by one.
+  const whole = [{}, { sinceNs: `${sinceNs}`, untilNs: `${untilNs}` }]
+  if (!bounds) return whole
   const low = bounds.leastNs > sinceNs ? bounds.leastNs : sinceNs
   const high = bounds.greatestNs < untilNs ? bounds.greatestNs + 1n : untilNs
-  if (low >= high) return [{}]
+  if (low >= high) return whole
   const length = high - low
   const wanted = BigInt(Math.min(SLICES_MAX, Math.max(1, Math.ceil(rawBytes / JOB_RAW_BYTES))))
   const count = wanted < length ? wanted : length

@@ -1,7 +1,7 @@
 import { eventJson, timeText } from '../../shared/event-json.ts'
 import { type FoundEvent, withoutLineEnd } from '../../shared/events.ts'
 import { EXIT } from '../fail.ts'
-import { openPlace, type PlaceFlags, type PlaceRequest } from '../place.ts'
+import { openPlace, type PlaceFlags, type PlaceName, type PlaceRequest } from '../place.ts'
 import { colourOfLevel, dim, escapeControls, escapeJson, isTerminal, Output } from '../terminal.ts'
 
 /** Damages named one by one; the rest is a number. */
@@ -13,7 +13,7 @@ interface Flags extends PlaceFlags {
   host?: string
   app?: string
   file?: string
-  in: 'recent' | 'archive'
+  in: PlaceName
   json?: boolean
   raw?: boolean
   limit?: number
