@@ -3,8 +3,10 @@
 import type { Catalogue, Draft } from './catalogue.ts'
 import type { HeldPackets } from './held-packets.ts'
 import type { Bucket } from './messages.ts'
+import type { Piece } from './pieces.ts'
+import type { SegmentBlock } from './segment-block.ts'
 import { describeSegment, type Words } from './segment-manifest.ts'
-import { type Piece, SegmentWriter } from './segment-writer.ts'
+import { type CopiedParts, SegmentWriter } from './segment-writer.ts'
 import type { World } from './world.ts'
 
 /** Inflated, columns included. */
@@ -35,6 +37,15 @@ export interface BatchTotals {
   bytes: number
 }
 
+/** A block that is taken over as it lies in another segment. */
+export interface CopiedBlock {
+  block: SegmentBlock
+  /** Head, meta and body. */
+  stored: Buffer
+  filter: Buffer | undefined
+  parts: CopiedParts
+}
+
 /** Memory that the events of a packet or block take, inflated. */
 export function inflatedBytes(of: { rawBytes: number; events: number }): number {
   return of.rawBytes + of.events * EVENT_COLUMN_BYTES
@@ -45,7 +56,7 @@ export async function writeBatch(
   catalogue: Catalogue,
   options: BatchOptions,
   batch: Batch,
-  groups: AsyncIterable<Piece[]>,
+  groups: AsyncIterable<Piece[] | CopiedBlock>,
 ): Promise<{ drafts: Draft[]; totals: BatchTotals }> {
   const drafts: Draft[] = []
   const totals = { events: 0, lines: 0, bytes: 0 }
@@ -69,12 +80,20 @@ export async function writeBatch(
   try {
     const newWriter = () => new SegmentWriter({ blockBytes: options.blockBytes, level: options.zstdLevel })
     let writer = newWriter()
+    const goOnInNextWhereFull = async () => {
+      if (writer.bytes < SEGMENT_BYTES) return
+      await write(writer, false)
+      writer = newWriter()
+    }
     for await (const group of groups) {
+      if (!Array.isArray(group)) {
+        writer.copy(group.block, group.stored, group.filter, group.parts)
+        await goOnInNextWhereFull()
+        continue
+      }
       for (const piece of group.sort(comparePieces)) {
         writer.append(piece)
-        if (writer.bytes < SEGMENT_BYTES) continue
-        await write(writer, false)
-        writer = newWriter()
+        await goOnInNextWhereFull()
       }
     }
     await write(writer, true)

@@ -6,6 +6,7 @@ import { line, NO_WORDS, openStore, Wrapped, withClock } from './objects.test-su
 import { BUCKET, testManifest, testPacket } from './packets.test-support.ts'
 import { parseQuery } from './query.ts'
 import { realDisk } from './real-disk.ts'
+import { readDirectory, readStoredBlock } from './segment.ts'
 import { all, picture } from './stores.contract.ts'
 
 test('many small segments of a span become one, and what nothing names goes after the grace time', async t => {
@@ -27,6 +28,64 @@ test('many small segments of a span become one, and what nothing names goes afte
   const commits = (await objects.list('catalogue/')).length
   await store.tidy()
   t.equal((await objects.list('catalogue/')).length, commits, 'nothing is left to do')
+})
+
+test('a merge takes over blocks that are full as they are, and says the same of them', async t => {
+  const { clocked } = withClock()
+  const objects = new FolderStore(realDisk, t.testdir())
+  const store = await openStore(objects, { world: clocked, graceMs: 0, blockBytes: 4000 })
+  const lines = (n: number, count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      text: `packet ${n} line ${i} ${(i * 7919 + n).toString(36)}\n`,
+      ...(n % 3 === 0 && i % 7 === 0 && { host: `relayed${n}`, app: 'cron' }),
+    }))
+  for (let n = 0; n < 10; n++) {
+    // One in two with a block that is full, all with one that is not; every third block of two files.
+    const runs = [{ from: 100_000 * n, lines: lines(n, n % 2 === 0 ? 140 : 10) }]
+    const other = { source: 'b'.repeat(16), path: '/other', from: 100_000 * n, lines: lines(n, 3) }
+    await store.add([testPacket(n % 3 === 0 ? [...runs, other] : runs, { sequence: n + 1 })], NO_WORDS)
+  }
+  const bodiesOf = async () => {
+    const bodies: string[] = []
+    for (const key of await objects.list('segments/')) {
+      if (!key.endsWith('.seg')) continue
+      const content = (await objects.get(key))!
+      const file = { name: key, size: content.length, read: async (a: number, b: number) => content.subarray(a, b) }
+      for (const block of await readDirectory(file, fail)) {
+        const { stored, filter } = (await readStoredBlock(file, block))!
+        if (block.rawBytes < 2000) continue
+        bodies.push(`${stored.toString('hex', block.bodyPosition - block.position)} ${filter?.toString('hex')}`)
+      }
+    }
+    return bodies.sort()
+  }
+  const before = { picture: await picture(store), bodies: await bodiesOf(), summaries: await store.summaries() }
+  t.ok(before.bodies.length >= 5, `${before.bodies.length} full blocks`)
+  await store.tidy()
+  const after = await openStore(objects)
+  t.same(await picture(after), before.picture)
+  t.same(
+    (await bodiesOf()).filter(body => before.bodies.includes(body)),
+    before.bodies,
+  )
+  const [merged] = await after.summaries()
+  const all = <T>(of: (summary: (typeof before.summaries)[number]) => T[]) =>
+    [...new Set(before.summaries.flatMap(of))].sort()
+  t.same(
+    merged.hosts?.toSorted(),
+    all(({ hosts }) => hosts ?? []),
+  )
+  t.same(
+    merged.apps?.toSorted(),
+    all(({ apps }) => apps ?? []),
+  )
+  for (const sum of ['events', 'lines', 'rawBytes'] as const) {
+    t.equal(
+      merged[sum],
+      before.summaries.reduce((total, summary) => total + summary[sum], 0),
+      sum,
+    )
+  }
 })
 
 test('a span that still grows is not rewritten with every tidying', async t => {
@@ -164,3 +223,7 @@ test('a big search takes little memory', async t => {
   t.equal(found, 200_000)
   t.ok(most < 40 * 1024 * 1024, `${Math.round(most / 1e6)} MB`)
 })
+
+function fail({ where, reason }: { where: string; reason: string }): never {
+  throw new Error(`${where}: ${reason}`)
+}

@@ -4,11 +4,12 @@ import { manifestKeyOf, segmentKey } from './catalogue-commit.ts'
 import type { LiveSegment } from './catalogue-state.ts'
 import { HeldPackets } from './held-packets.ts'
 import type { Bucket } from './messages.ts'
+import type { Piece } from './pieces.ts'
 import { CorruptSegmentError } from './segment.ts'
-import { type BatchOptions, GROUP_BYTES, inflatedBytes, writeBatch } from './segment-batch.ts'
+import { type BatchOptions, writeBatch } from './segment-batch.ts'
 import type { SegmentManifest, SegmentSummary } from './segment-manifest.ts'
+import { mergedContents } from './segment-merge.ts'
 import type { SegmentObjects } from './segment-objects.ts'
-import type { Piece } from './segment-writer.ts'
 import type { ObjectStore, StorePass } from './stores.ts'
 
 /**
@@ -110,18 +111,19 @@ export class Tidying {
     const { catalogue, segments, world } = this.#parts
     // In order of their buckets, so that the offsets of a source come in order from group to group.
     const ordered = small.toSorted((a, b) => a.summary.firstBucket - b.summary.firstBucket || a.commit - b.commit)
-    const contents = await this.#contents(ordered)
-    if (!contents) return
-    const { packets, manifests } = contents
+    const told = await this.#contents(ordered)
+    if (!told) return
+    const { packets, manifests } = told
     const words = {
       manifests: manifests.flatMap(manifest => manifest.words.manifests),
       gone: manifests.flatMap(manifest => manifest.words.gone),
     }
     const buckets = ordered.flatMap(({ summary }) => [summary.firstBucket, summary.lastBucket])
     const batch = { span: ordered[0].summary.span, packets, words, buckets }
+    const contents = mergedContents(ordered, segments, pass, this.#parts.blockBytes)
     let drafts: Draft[]
     try {
-      drafts = (await writeBatch(catalogue, this.#parts, batch, piecesOf(ordered, segments, pass))).drafts
+      drafts = (await writeBatch(catalogue, this.#parts, batch, contents)).drafts
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) throw error
       if (!(await this.#areLive(ordered))) return
@@ -221,34 +223,6 @@ export class Tidying {
     this.#parts.catalogue.state.retired.delete(name)
     this.#retiredSeenMs.delete(name)
   }
-}
-
-/** Blocks of segments, inflated a group at a time. Throws CorruptSegmentError. */
-async function* piecesOf(small: Small[], objects: SegmentObjects, pass: StorePass): AsyncGenerator<Piece[]> {
-  let group: Piece[] = []
-  let bytes = 0
-  for (const { name, summary } of small) {
-    if (summary.blocks === 0) continue
-    const opened = await objects.open(name, ({ where, reason }) => {
-      throw new CorruptSegmentError(where, reason)
-    })
-    for (const block of opened.blocks) {
-      pass.signal?.throwIfAborted()
-      const events = await objects.readBlock(opened, block)
-      let first = 0
-      for (const run of events.runs) {
-        const end = first + run.events
-        group.push({ events, first, end, run, from: run.from, to: run.to, origin: run.origin })
-        first = end
-      }
-      bytes += inflatedBytes(block)
-      if (bytes < GROUP_BYTES) continue
-      yield group
-      group = []
-      bytes = 0
-    }
-  }
-  yield group
 }
 
 async function* noPieces(): AsyncGenerator<Piece[]> {}

@@ -1,7 +1,8 @@
 // Makes the bytes of one segment out of pieces of events, one block at a time: the text of one block and the compressed
 // blocks so far are all that is held.
 import { createHash } from 'node:crypto'
-import type { Events, Origin, Run } from './events.ts'
+import type { Run } from './events.ts'
+import { joinPieces, type Piece, textBetween } from './pieces.ts'
 import { RangeSet } from './ranges.ts'
 import { encodeFilterList, encodeFooter } from './segment.ts'
 import {
@@ -10,8 +11,6 @@ import {
   moveSegmentBlock,
   runLabel,
   type SegmentBlock,
-  type SegmentEvents,
-  type SegmentRun,
 } from './segment-block.ts'
 
 /** Names are u16 in a block; it is cut a little before they run out. */
@@ -22,17 +21,6 @@ const EVENTS_MAX = 256 * 1024
 const SHARE_OF_ONE_PATH = 1 / 4
 /** A list of hosts or applications that is longer says nothing any more: 'many', nothing is pruned by it. */
 export const LABELS_MAX = 1000
-
-/** Consecutive events of one run: [first, end) in the columns, [from, to) in the source. */
-export interface Piece {
-  events: Events
-  first: number
-  end: number
-  run: Run
-  from: number
-  to: number
-  origin: Origin
-}
 
 /** What a segment holds of one source under one label. */
 export interface SourcePart {
@@ -258,52 +246,6 @@ export class SegmentWriter {
   }
 }
 
-function joinPieces(pieces: Piece[], names: Map<string, number>): SegmentEvents {
-  const count = pieces.reduce((sum, { first, end }) => sum + end - first, 0)
-  const joined = {
-    runs: [] as SegmentRun[],
-    bytes: Buffer.concat(pieces.map(({ events, first, end }) => textBetween(events, first, end))),
-    ends: new Uint32Array(count),
-    lines: new Uint16Array(count),
-    times: new BigInt64Array(count),
-    levels: new Uint8Array(count),
-    flags: new Uint8Array(count),
-    hosts: new Uint16Array(count),
-    apps: new Uint16Array(count),
-    names: [...names.keys()],
-  }
-  let at = 0
-  let textAt = 0
-  for (const { events, first, end, run, from, to, origin } of pieces) {
-    const shift = textAt - (first === 0 ? 0 : events.ends[first - 1])
-    for (let i = first; i < end; i++) joined.ends[at + i - first] = events.ends[i] + shift
-    joined.lines.set(events.lines.subarray(first, end), at)
-    joined.times.set(events.times.subarray(first, end), at)
-    joined.levels.set(events.levels.subarray(first, end), at)
-    joined.flags.set(events.flags.subarray(first, end), at)
-    if (events.names.length > 1) {
-      const numbers = events.names.map(name => names.get(name) ?? 0)
-      for (let i = first; i < end; i++) {
-        joined.hosts[at + i - first] = numbers[events.hosts[i]]
-        joined.apps[at + i - first] = numbers[events.apps[i]]
-      }
-    }
-    at += end - first
-    textAt += to - from
-    addRun(joined.runs, { ...run, from, to, events: end - first, origin })
-  }
-  return joined
-}
-
-/** Pieces of one packet that follow each other are one run. */
-function addRun(runs: SegmentRun[], run: SegmentRun): void {
-  const last = runs.at(-1)
-  if (last && last.origin === run.origin && last.to === run.from && runLabel(last) === runLabel(run)) {
-    last.to = run.to
-    last.events += run.events
-  } else runs.push(run)
-}
-
 function timeBounds(blocks: SegmentBlock[]): { leastNs: bigint; greatestNs: bigint } {
   let { leastNs, greatestNs } = blocks[0]
   for (const block of blocks) {
@@ -311,10 +253,6 @@ function timeBounds(blocks: SegmentBlock[]): { leastNs: bigint; greatestNs: bigi
     if (block.greatestNs > greatestNs) greatestNs = block.greatestNs
   }
   return { leastNs, greatestNs }
-}
-
-function textBetween(events: Events, first: number, end: number): Buffer {
-  return events.bytes.subarray(first === 0 ? 0 : events.ends[first - 1], end === 0 ? 0 : events.ends[end - 1])
 }
 
 function addLabel(labels: Set<string>, label: string): void {

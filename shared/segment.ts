@@ -114,6 +114,28 @@ export async function readSegmentBody(file: SegmentFile, block: SegmentBlock): P
   return body
 }
 
+/**
+ * A block with head and meta as it is stored, and its filter, to be copied; undefined if its own head and meta are not
+ * whole, or its filter is not. Throws CorruptSegmentError.
+ */
+export async function readStoredBlock(
+  file: SegmentFile,
+  block: SegmentBlock,
+): Promise<{ stored: Buffer; filter: Buffer | undefined } | undefined> {
+  const stored = await file.read(block.position, block.position + block.bytes)
+  const head = decodeBlockHead(stored, 0)
+  if (typeof head === 'string' || head.bytes !== block.bytes || head.bodyCrc !== block.bodyCrc) return undefined
+  const bodyAt = block.bodyPosition - block.position
+  if (typeof decodeBlockMeta(head, stored.subarray(BLOCK_HEAD_BYTES, bodyAt)) === 'string') return undefined
+  if (crc32(stored.subarray(bodyAt)) !== block.bodyCrc) {
+    throw new CorruptSegmentError(nameOf(file, block), 'body checksum is wrong')
+  }
+  if (!block.filter) return { stored, filter: undefined }
+  const { position, bytes, crc } = block.filter
+  const filter = await file.read(position, position + bytes)
+  return crc32(filter) === crc ? { stored, filter } : undefined
+}
+
 /** The token filters of all blocks, in one read. Undefined for a block that has none, or whose filter is damaged. */
 export async function readFilters(
   file: SegmentFile,
