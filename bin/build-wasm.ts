@@ -1,7 +1,8 @@
 // The codec of shared/columns as WebAssembly: its sources are AssemblyScript as they are, but for one module, which is
 // exchanged for the machine's own instructions. Part of `npm run build`, and of `npm ci` in the repository (`prepare`).
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { coreSourcesHash, withSourcesHash } from '../shared/columns/sources.ts'
 
 const CORE = new URL('../shared/columns/core/', import.meta.url)
 const FILE = 'columns.wasm'
@@ -22,7 +23,10 @@ export async function buildWasm(folder: URL): Promise<void> {
   )
   if (error !== null || compiled === undefined)
     throw new Error(`AssemblyScript: ${stderr.toString()}`, { cause: error })
-  writeFileSync(new URL(FILE, folder), compiled)
+  // By rename: another process may be reading it.
+  const draft = new URL(`${FILE}.${process.pid}`, folder)
+  writeFileSync(draft, withSourcesHash(compiled, coreSourcesHash() ?? ''))
+  renameSync(draft, new URL(FILE, folder))
 }
 
 /** Null where there is no such file: the compiler asks for others, too. */

@@ -12,10 +12,20 @@
 //   frame B    streams 2 3 5 4 9: template ids, first time stamps, entry ids, integers, event columns
 //   Like lies by like: two frames take 5 % less than one, and a search can do without B where A says no.
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { CorruptBlockError } from '../block.ts'
+import { BLOCK_EVENTS_MAX, CorruptBlockError } from '../block.ts'
 import { EVENT_BYTES_MAX, type Events, LEVELS, type Run } from '../events.ts'
-import { COLUMNS_TEXT_BYTES_MAX, columnsCodec, type Encoded, MODES, type Mode, type Streams } from './codec.ts'
+import {
+  COLUMNS_TEXT_BYTES_MAX,
+  columnsCodec,
+  type Encoded,
+  type LineStamps,
+  MODES,
+  type Mode,
+  type Streams,
+} from './codec.ts'
 import { decodeEventColumns, encodeEventColumns, endsOf } from './event-columns.ts'
+import { readTemplates } from './template-view.ts'
+import { VariableIds } from './variable-ids.ts'
 import { VarintReader, VarintWriter } from './varints.ts'
 
 const VERSION = 1
@@ -31,8 +41,14 @@ const SAMPLE_BYTES = 64 * 1024
 const BLOCKS_PER_CHOICE = 64
 /** Streams that take more of the text than this do not pay: lines and zstd do as well, and faster. */
 const STREAM_SHARE_MAX = 0.75
-/** Event columns of blocks that are not worth it may be longer than the text: 8 varints of up to 10 bytes an event. */
+/** Of an event in all lists of event columns: gaps, and values of up to ten bytes. */
 const EVENT_COLUMN_BYTES_MAX = 48
+/** Events of no bytes that a block may have beside one per byte of its text. */
+const EMPTY_EVENTS_MAX = 65_536
+/** Texts are ids without order for the most part: matches of a few bytes in them cost more than they save (2 to 4 %). */
+const TEXT_MATCH_MIN = 6
+/** Up to this level zstd looks for long matches only. */
+const FAST_LEVEL_MAX = 3
 /** Allocated at once on the word of a header that may be wrong. */
 const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 
@@ -64,13 +80,20 @@ export function encodeColumnsBlock(events: Events, zstdLevel: number, memory = n
   return encoded && finishColumnsBlock(events, encoded, zstdLevel)
 }
 
-/** @param encoded  of these events' bytes */
+/**
+ * The second half: what the events say beyond their text, and compression.
+ * @param encoded  of these events' bytes
+ */
 export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: number): Buffer {
   const { streams, analysis } = encoded
-  const all = [...streams, encodeEventColumns(events, analysis.lineEnds, analysis)]
-  const frame = (numbers: number[]) => deflate(Buffer.concat(numbers.map(k => all[k])), zstdLevel)
-  const frameA = frame(FRAME_A)
-  const frameB = frame(FRAME_B)
+  const count = events.ends.length
+  if (count > BLOCK_EVENTS_MAX || count > events.bytes.length + EMPTY_EVENTS_MAX) {
+    throw new RangeError(`${count} events of ${events.bytes.length} bytes are too many for a block of columns`)
+  }
+  const eventColumns = encodeEventColumns(events, analysis.lineEnds, analysis, variablesOf(streams, analysis))
+  const all = [...streams, eventColumns]
+  const frameA = deflate(Buffer.concat(FRAME_A.map(k => all[k])), zstdLevel, TEXT_MATCH_MIN)
+  const frameB = deflate(Buffer.concat(FRAME_B.map(k => all[k])), zstdLevel)
 
   const varints = new VarintWriter()
   varints.put(events.ends.length)
@@ -97,7 +120,8 @@ export function decodeColumnsBlock(block: Buffer, runs: Run[], names: string[]):
   const decoded = columnsCodec().decodeAll(streams.slice(0, EVENT_STREAM), header.textBytes)
   if (crc32(decoded.text) !== header.textCrc)
     throw new CorruptBlockError('the text does not have the checksum of the header')
-  const columns = decodeEventColumns(streams[EVENT_STREAM], header.events, decoded)
+  const variables = variablesOf(streams, decoded)
+  const columns = decodeEventColumns(streams[EVENT_STREAM], header.events, decoded, variables)
   const { lines, times, levels, flags, hosts, apps } = columns
   const ends = endsOf(columns, decoded.lineEnds)
   const events: Events = {
@@ -116,6 +140,21 @@ export function decodeColumnsBlock(block: Buffer, runs: Run[], names: string[]):
   return events
 }
 
+function variablesOf(streams: Streams, { templateOf }: LineStamps): VariableIds {
+  const buffer = (k: number) => Buffer.from(streams[k].buffer, streams[k].byteOffset, streams[k].length)
+  const readTable = () =>
+    readTemplates({
+      templates: buffer(0),
+      descriptors: buffer(1),
+      entries: buffer(6),
+      integerBytes: streams[4].length,
+      idBytes: streams[5].length,
+      textBytes: streams[7].length,
+      linesMax: templateOf.length,
+    })
+  return new VariableIds(readTable, streams[5], streams[4], templateOf)
+}
+
 export interface ColumnsHeader {
   events: number
   textBytes: number
@@ -131,18 +170,16 @@ export function readColumnsHeader(block: Buffer): ColumnsHeader {
   if (block[0] !== VERSION) throw new CorruptBlockError(`columns of version ${block[0]}: this program reads 1`)
   if (block.readUInt32LE(1) !== crc32(block.subarray(5))) throw new CorruptBlockError('the checksum is wrong')
   const reader = new VarintReader(block, VARINTS_AT)
-  const events = reader.next('events', 2 ** 31)
+  const events = reader.next('events', BLOCK_EVENTS_MAX)
   const textBytes = reader.next('text bytes', COLUMNS_TEXT_BYTES_MAX)
   const streamBytes: number[] = []
+  if (events > textBytes + EMPTY_EVENTS_MAX) throw new CorruptBlockError(`${events} events of ${textBytes} bytes`)
   let left = textBytes
   for (let k = 0; k < BLOCK_STREAMS; k++) {
-    const bytes = reader.next(`bytes of stream ${k}`, k === EVENT_STREAM ? events * EVENT_COLUMN_BYTES_MAX + 64 : left)
+    const bytes = reader.next(`bytes of stream ${k}`, k === EVENT_STREAM ? 64 + events * EVENT_COLUMN_BYTES_MAX : left)
     streamBytes.push(bytes)
     if (k !== EVENT_STREAM) left -= bytes
   }
-  // An event has a byte of text, or bytes that say that it has none.
-  if (events > textBytes + streamBytes[EVENT_STREAM])
-    throw new CorruptBlockError(`${events} events of ${textBytes} bytes`)
   const frameBytes = reader.next('bytes of frame A', block.length - reader.at)
   const frameB = reader.at + frameBytes
   return {
@@ -180,8 +217,10 @@ function inflate(frame: Buffer, bytes: number): Buffer {
   return raw
 }
 
-function deflate(raw: Buffer, level: number): Buffer {
-  return zstdCompressSync(raw, { params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: chunkOf(raw) })
+function deflate(raw: Buffer, level: number, matchMin = 0): Buffer {
+  const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level }
+  if (matchMin > 0 && level > FAST_LEVEL_MAX) params[constants.ZSTD_c_minMatch] = matchMin
+  return zstdCompressSync(raw, { params, chunkSize: chunkOf(raw) })
 }
 
 /** One chunk for the whole result: columns shrink to a third or less. */

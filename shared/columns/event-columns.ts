@@ -1,27 +1,28 @@
 // What `Events` says beyond the text, told from what the columns of the text know anyway; only where that is wrong is
 // something written. Seven lists, end to end, each:
 //
-//   ┌───────────────┬─────────────────────────────────────────────┬────────────────────────┐
-//   │ count  varint │ gaps: events since the exception before,    │ values, one each       │
-//   │               │ the first one + 0; varints                  │                        │
-//   └───────────────┴─────────────────────────────────────────────┴────────────────────────┘
+//   ┌─────────────────────────────┬───────────────┬─────────────────────────────────────────┬────────────────────────┐
+//   │ lists 4 to 7: tellers, then │ count  varint │ gaps: events since the exception before │ values, one each       │
+//   │ template · part of each     │               │ (the first: since event 0); varints     │                        │
+//   └─────────────────────────────┴───────────────┴─────────────────────────────────────────┴────────────────────────┘
 //     list      told from                                            value of an exception
 //   1 extents   from where the former ended to the end of that line  lines crossed, then 0: ends with a line, or 1 + bytes
 //   2 lines     line starts in it                                    the count
-//   3 times     the first time stamp of its first line + an offset   difference to the former event's (the first: to 0), zigzag, 64 bits;
-//               of the format (0 at first, then that of the last     the format's offset becomes the time less the stamp
-//               exception); without a stamp: the former event's
+//   3 times     the first time stamp of its first line + an offset   difference to the former event's (the first: to 0),
+//               of the format (0 at first, then that of the last     zigzag, 64 bits; the format's offset becomes the time
+//               exception); without a stamp: the former event's      less the stamp
 //   4 levels    the former value of the template of its first line   the value
-//   5 flags     (0 at first)
-//   6 hosts
-//   7 apps
+//   5 flags     (0 at first); where a *teller* names one of the
+//   6 hosts     template's variables: the former value of the
+//   7 apps      line's entry or number in it (variable-ids.ts)
 //
-//   A stamp in nanoseconds is seconds · 10⁹ + fraction · 10^(9 - digits). Arithmetic is modulo 2^64.
-
+//   A stamp in nanoseconds is seconds · 10⁹ + fraction · 10^(9 - digits). Arithmetic is modulo 2^64. Parts of a template are
+//   counted from 0, its static bytes too; a variable with one value in the block is a part of its own.
 import { CorruptBlockError } from '../block.ts'
 import type { Events } from '../events.ts'
 import type { LineStamps } from './codec.ts'
 import { NO_STAMP } from './codec.ts'
+import type { VariableIds } from './variable-ids.ts'
 import { VarintReader, VarintWriter } from './varints.ts'
 
 /** Columns of events without their ends, which need the lengths of lines. */
@@ -75,7 +76,7 @@ class Exceptions {
 }
 
 /** The stamp of a line in nanoseconds, in two halves. One per pass. */
-class StampTime {
+export class StampTime {
   low = 0
   high = 0
   readonly #lines: LineStamps
@@ -112,13 +113,18 @@ function borrow(a: number, b: number): number {
   return a >>> 0 < b >>> 0 ? 1 : 0
 }
 
-export function encodeEventColumns(events: Events, lineEnds: Uint32Array, stamps: LineStamps): Buffer {
+export function encodeEventColumns(
+  events: Events,
+  lineEnds: Uint32Array,
+  stamps: LineStamps,
+  variables: VariableIds,
+): Buffer {
   const { firstLines, list, lines } = encodeExtents(events, lineEnds)
-  const columns = [list, lines, encodeTimes(events, firstLines, stamps)]
+  const parts = [list, lines, encodeTimes(events, firstLines, stamps)].flatMap(column => column.parts)
   for (const column of [events.levels, events.flags, events.hosts, events.apps]) {
-    columns.push(encodeByTemplate(column, firstLines, stamps))
+    parts.push(...encodeByTemplate(column, firstLines, stamps, variables))
   }
-  return Buffer.concat(columns.flatMap(column => column.parts))
+  return Buffer.concat(parts)
 }
 
 function encodeExtents(events: Events, lineEnds: Uint32Array) {
@@ -191,23 +197,136 @@ function encodeTimes(events: Events, firstLines: Uint32Array, stamps: LineStamps
   return list
 }
 
-function encodeByTemplate(column: Uint8Array | Uint16Array, firstLines: Uint32Array, stamps: LineStamps): Exceptions {
+function encodeByTemplate(
+  column: Uint8Array | Uint16Array,
+  firstLines: Uint32Array,
+  stamps: LineStamps,
+  variables: VariableIds,
+): Buffer[] {
+  const tellers = chooseTellers(column, firstLines, stamps, variables)
+  const head = new VarintWriter()
+  head.put(tellers.length)
+  for (const { template, part } of tellers) {
+    head.put(template)
+    head.put(part)
+  }
   const list = new Exceptions()
-  const last = new Uint16Array(stamps.formatOf.length)
-  const { templateOf } = stamps
+  const former = new FormerValues(stamps, variables, tellers)
   for (let i = 0; i < column.length; i++) {
-    const template = templateOf[firstLines[i]]
+    const place = former.place(firstLines[i])
     const value = column[i]
-    if (value === last[template]) continue
-    last[template] = value
+    if (value === former.values[place]) continue
+    former.values[place] = value
     list.add(i)
     list.values.put(value)
   }
-  return list
+  return [head.bytes, ...list.parts]
+}
+
+/** Which variable tells the value of a template's lines. */
+interface Teller {
+  template: number
+  part: number
+}
+
+/** A template with fewer exceptions than this, or than this share of its events, needs no teller. */
+const EXCEPTIONS_MIN = 8
+const EXCEPTION_SHARE_MIN = 1 / 64
+const TELLERS_MAX = 64
+
+/** For templates whose former value is often wrong: the variable whose values do at least twice as well. */
+function chooseTellers(
+  column: Uint8Array | Uint16Array,
+  firstLines: Uint32Array,
+  { templateOf, formatOf }: LineStamps,
+  variables: VariableIds,
+): Teller[] {
+  const last = new Uint16Array(formatOf.length)
+  const wrong = new Uint32Array(formatOf.length)
+  const all = new Uint32Array(formatOf.length)
+  for (let i = 0; i < column.length; i++) {
+    const template = templateOf[firstLines[i]]
+    all[template]++
+    if (column[i] !== last[template]) wrong[template]++
+    last[template] = column[i]
+  }
+  const tellers: Teller[] = []
+  for (let template = 1; template < wrong.length && tellers.length < TELLERS_MAX; template++) {
+    if (wrong[template] < EXCEPTIONS_MIN || wrong[template] < all[template] * EXCEPTION_SHARE_MIN) continue
+    let least = wrong[template] / 2
+    let best: number | undefined
+    for (const part of variables.tellingParts(template)) {
+      const exceptions = exceptionsWith(column, firstLines, templateOf, template, part, variables)
+      if (exceptions >= least) continue
+      least = exceptions
+      best = part
+    }
+    if (best !== undefined) tellers.push({ template, part: best })
+  }
+  return tellers
+}
+
+function exceptionsWith(
+  column: Uint8Array | Uint16Array,
+  firstLines: Uint32Array,
+  templateOf: Uint32Array,
+  template: number,
+  part: number,
+  variables: VariableIds,
+): number {
+  const ids = variables.idsOf(template, part)
+  const { rankOf } = variables
+  const last = new Uint16Array(variables.valueCount(template, part))
+  let exceptions = 0
+  for (let i = 0; i < column.length; i++) {
+    const line = firstLines[i]
+    if (templateOf[line] !== template) continue
+    const id = ids[rankOf[line]]
+    if (column[i] !== last[id]) exceptions++
+    last[id] = column[i]
+  }
+  return exceptions
+}
+
+/** The former value of a template, or of each value of its teller. */
+class FormerValues {
+  readonly values: Uint16Array
+  readonly #templateOf: Uint32Array
+  /** Where the values of each template begin. */
+  readonly #base: Uint32Array
+  readonly #idsOf: (Uint32Array | undefined)[] = []
+  readonly #rankOf: Uint32Array | undefined
+
+  /** @throws CorruptBlockError if a teller cannot be one */
+  constructor({ templateOf, formatOf }: LineStamps, variables: VariableIds, tellers: Teller[]) {
+    this.#templateOf = templateOf
+    this.#base = Uint32Array.from(formatOf.keys())
+    let end = formatOf.length
+    for (const { template, part } of tellers) {
+      this.#base[template] = end
+      this.#idsOf[template] = variables.idsOf(template, part)
+      end += variables.valueCount(template, part)
+    }
+    this.values = new Uint16Array(end)
+    this.#rankOf = tellers.length > 0 ? variables.rankOf : undefined
+  }
+
+  /** Index into `values` for an event that begins in this line. */
+  place(line: number): number {
+    const template = this.#templateOf[line]
+    if (this.#rankOf === undefined) return template
+    const ids = this.#idsOf[template]
+    return ids === undefined ? this.#base[template] : this.#base[template] + ids[this.#rankOf[line]]
+  }
 }
 
 /** @throws CorruptBlockError */
-export function decodeEventColumns(bytes: Uint8Array, count: number, stamps: LineStamps): EventColumns {
+export function decodeEventColumns(
+  bytes: Uint8Array,
+  count: number,
+  stamps: LineStamps,
+  variables: VariableIds,
+): EventColumns {
   const reader = new VarintReader(bytes)
   const lineCount = stamps.templateOf.length
   const columns: EventColumns = {
@@ -223,10 +342,10 @@ export function decodeEventColumns(bytes: Uint8Array, count: number, stamps: Lin
   decodeExtents(reader, count, lineCount, columns)
   for (const i of readGaps(reader, 'lines', count)) columns.lines[i] = reader.next('lines of an event', 0xffff)
   decodeTimes(reader, columns, stamps)
-  decodeByTemplate(reader, columns.levels, columns.firstLines, stamps, 0xff)
-  decodeByTemplate(reader, columns.flags, columns.firstLines, stamps, 0xff)
-  decodeByTemplate(reader, columns.hosts, columns.firstLines, stamps, 0xffff)
-  decodeByTemplate(reader, columns.apps, columns.firstLines, stamps, 0xffff)
+  decodeByTemplate(reader, columns.levels, columns.firstLines, stamps, variables, 0xff)
+  decodeByTemplate(reader, columns.flags, columns.firstLines, stamps, variables, 0xff)
+  decodeByTemplate(reader, columns.hosts, columns.firstLines, stamps, variables, 0xffff)
+  decodeByTemplate(reader, columns.apps, columns.firstLines, stamps, variables, 0xffff)
   if (!reader.isAtEnd) throw new CorruptBlockError('event columns go on behind their end')
   return columns
 }
@@ -308,18 +427,24 @@ function decodeByTemplate(
   column: Uint8Array | Uint16Array,
   firstLines: Uint32Array,
   stamps: LineStamps,
+  variables: VariableIds,
   max: number,
 ): void {
+  const tellers: Teller[] = []
+  for (let left = reader.next('tellers', TELLERS_MAX); left > 0; left--) {
+    const template = reader.next('template of a teller', stamps.formatOf.length - 1)
+    tellers.push({ template, part: reader.next('part of a teller', 65_535) })
+  }
+  const former = new FormerValues(stamps, variables, tellers)
   const exceptions = readGaps(reader, 'values', column.length)
-  const last = new Uint16Array(stamps.formatOf.length)
   let k = 0
   for (let i = 0; i < column.length; i++) {
-    const template = stamps.templateOf[firstLines[i]]
+    const place = former.place(firstLines[i])
     if (k < exceptions.length && exceptions[k] === i) {
       k++
-      last[template] = reader.next('value', max)
+      former.values[place] = reader.next('value', max)
     }
-    column[i] = last[template]
+    column[i] = former.values[place]
   }
 }
 

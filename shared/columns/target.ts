@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { decode, encode, placeStreams, placeText } from './core/main.ts'
 import { forgetMemory, memoryBuffer } from './core/memory.ts'
 import { forgetTables } from './core/places.ts'
+import { coreSourcesHash, sourcesHashOf } from './sources.ts'
 
 export interface Core {
   readonly target: 'wasm' | 'js'
@@ -22,7 +23,7 @@ const WASM_FILE = new URL('./columns.wasm', import.meta.url)
 
 type Exports = Pick<Core, 'placeText' | 'encode' | 'placeStreams' | 'decode'> & { memory: WebAssembly.Memory }
 
-/** Undefined where the file was not built, or this Node does not take it. */
+/** Undefined where the file was not built, was built of other sources, or this Node does not take it. */
 export function openWasmCore(): Core | undefined {
   let module: WebAssembly.Module
   try {
@@ -30,6 +31,8 @@ export function openWasmCore(): Core | undefined {
   } catch {
     return undefined
   }
+  const sources = coreSourcesHash()
+  if (sources !== undefined && sources !== sourcesHashOf(module)) return undefined
   const instantiate = () => new WebAssembly.Instance(module, {}).exports as unknown as Exports
   let wasm = instantiate()
   return {

@@ -18,6 +18,7 @@ import {
   type TemplateTable,
   type Texts,
 } from './template-view.ts'
+import { VariableIds } from './variable-ids.ts'
 import { VarintReader } from './varints.ts'
 
 export type { Part, Template, Texts } from './template-view.ts'
@@ -78,7 +79,7 @@ export class ColumnsView {
       integerBytes: header.streamBytes[4],
       idBytes: header.streamBytes[5],
       textBytes: texts.length,
-      linesMax: header.textBytes + 1,
+      linesMax: Math.min(header.textBytes + 1, header.streamBytes[2]),
     })
     this.templates = this.#table.templates
     this.lines = this.#table.lines
@@ -197,8 +198,9 @@ export class ColumnsView {
   /** Each event is one whole line: event k is line k. Told without reading any other event column. */
   get areEventsLines(): boolean {
     if (this.events !== this.lines) return false
-    // The list of extents comes first, and of it the count of those that are something else.
-    return this.#b().events[0] === 0
+    // Exceptions of extents come first, then those of lines, the count of them in front.
+    const { events } = this.#b()
+    return events[0] === 0 && events[1] === 0
   }
 
   /** Values of columns that were read are kept until then. */
@@ -214,7 +216,11 @@ export class ColumnsView {
 
   /** Times, levels, hosts … of the events; without text. */
   get eventColumns(): EventColumns {
-    this.#eventColumns ??= decodeEventColumns(this.#b().events, this.events, this.stamps)
+    if (this.#eventColumns === undefined) {
+      const { entryIds, integers, events } = this.#b()
+      const variables = new VariableIds(() => this.#table, entryIds, integers, this.templateOf)
+      this.#eventColumns = decodeEventColumns(events, this.events, this.stamps, variables)
+    }
     return this.#eventColumns
   }
 

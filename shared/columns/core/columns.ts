@@ -188,7 +188,7 @@ function putIntegers(count: i32, width: i32): void {
     all |= value
     allDeltas |= delta
   }
-  const isDelta: i32 = deltaBits < bits ? 1 : 0
+  const isDelta: i32 = (all < 256 ? deltaBits * 4 < bits * 3 : deltaBits < bits) ? 1 : 0
   let planes = (39 - leadingZeros(isDelta !== 0 ? allDeltas : all)) >> 3
   if (planes > 1 && (isDelta !== 0 ? deltaBits : bits) < count * 7) planes = VARINTS
   putDescriptor(width)

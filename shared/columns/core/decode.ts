@@ -142,7 +142,8 @@ export function decode(bytes: i32): i32 {
   lineCount = next()
   const lacksLineEnd = next()
   const formats = next()
-  // Every line has one byte of text, of the last one it may be the line feed that is lacking.
+  // Every line has an id, and a byte of text: of the last one it may be the line feed that is lacking.
+  if (lineCount > streamEnd(IDS) - streamBegin(IDS)) fail(BAD_COUNT)
   if (lineCount < 0 || lineCount > bytes + 1 || lacksLineEnd < 0 || lacksLineEnd > 1) fail(BAD_COUNT)
   if (formats < 0 || formats > FORMATS_MAX) fail(BAD_COUNT)
   for (let format: i32 = 0; format < formats && problem === 0; format++) {
