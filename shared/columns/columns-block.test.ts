@@ -19,11 +19,16 @@ function inMode(mode: (typeof MODES)[number]): ModeMemory {
 function difference(a: Events, b: Events): string | undefined {
   for (const column of ['bytes', 'ends', 'lines', 'times', 'levels', 'flags', 'hosts', 'apps'] as const) {
     if (a[column].length !== b[column].length) return `${b[column].length} ${column} instead of ${a[column].length}`
+    if (bufferOf(a[column]).equals(bufferOf(b[column]))) continue
     for (let i = 0; i < a[column].length; i++) {
       if (a[column][i] !== b[column][i]) return `${column} of ${i}: ${b[column][i]} instead of ${a[column][i]}`
     }
   }
   return a.runs === b.runs && a.names === b.names ? undefined : 'runs or names'
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: NodeJS.TypedArray): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** Back by the decoder, and line by line by the view. */

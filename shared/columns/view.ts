@@ -246,18 +246,27 @@ export class ColumnsView {
     const { firstLines, extents } = this.eventColumns
     if (extents.events.length === 0) return this.textOf(events)
     const { lineEnds, eventEnds } = this
+    // All lines that are touched, in one go; then the pieces of them.
+    const lines: number[] = []
+    const firstOf = new Uint32Array(events.length)
+    for (let k = 0; k < events.length; k++) {
+      firstOf[k] = lines.length
+      let line = firstLines[events[k]]
+      lines.push(line)
+      while (lineEnds[line] < eventEnds[events[k]]) lines.push(++line)
+    }
+    const rows = this.textOf(lines)
     const parts: Buffer[] = []
     const ends = new Uint32Array(events.length)
     let end = 0
     for (let k = 0; k < events.length; k++) {
-      const event = events[k]
-      const from = event === 0 ? 0 : eventEnds[event - 1]
-      const first = firstLines[event]
-      const lines = [first]
-      while (lineEnds[lines[lines.length - 1]] < eventEnds[event]) lines.push(lines[lines.length - 1] + 1)
-      const start = first === 0 ? 0 : lineEnds[first - 1]
-      parts.push(this.textOf(lines).bytes.subarray(from - start, eventEnds[event] - start))
-      end += eventEnds[event] - from
+      const from = events[k] === 0 ? 0 : eventEnds[events[k] - 1]
+      const bytes = eventEnds[events[k]] - from
+      const line = lines[firstOf[k]]
+      const skipped = from - (line === 0 ? 0 : lineEnds[line - 1])
+      const at = (firstOf[k] === 0 ? 0 : rows.ends[firstOf[k] - 1]) + skipped
+      parts.push(rows.bytes.subarray(at, at + bytes))
+      end += bytes
       ends[k] = end
     }
     return { bytes: Buffer.concat(parts), ends }
