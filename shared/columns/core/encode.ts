@@ -51,7 +51,7 @@ import {
   TEMPLATES,
   VARIABLE_MARK,
 } from './places.ts'
-import { predictWords } from './prediction.ts'
+import { predictFields, predictWords } from './prediction.ts'
 import { forgetFormats, formatCount, fractionDigits } from './stamps.ts'
 import { placeStream, putDescriptor, putVarint, setStreamEnd, streamEnd } from './streams.ts'
 import {
@@ -131,7 +131,8 @@ export function encode(bytes: i32, mode: i32): i32 {
   place = placeTemplates(place, lineMax)
   variables = aligned(place)
   variableMax = (bytes >> VARIABLE_TEXT_SHIFT) + VARIABLES_AT_LEAST
-  reserve(variables)
+  // About what most logs need: growing later means copying in the plain form.
+  reserve(variables + bytes * 2)
   clearTemplates()
   setNextVariable(variables)
 
@@ -163,12 +164,12 @@ function readLines(end: i32, mode: i32): i32 {
     store32(lineVariables + line * 4, nextVariable)
     let template: i32 = 0
     let lineEnd: i32 = 0
-    if (former !== 0 && mode !== MODE_FIELDS) {
+    if (former !== 0) {
       template = followerOf(former)
-      if (template !== 0) lineEnd = predictWords(at, representative(template), isJoined)
+      if (template !== 0) lineEnd = predict(at, representative(template), mode)
       if (lineEnd === 0 && template !== former) {
         template = former
-        lineEnd = predictWords(at, representative(template), isJoined)
+        lineEnd = predict(at, representative(template), mode)
       }
     }
     if (lineEnd !== 0) {
@@ -201,6 +202,11 @@ function readLines(end: i32, mode: i32): i32 {
   }
   lineCount = line
   return 1
+}
+
+function predict(at: i32, other: i32, mode: i32): i32 {
+  if (mode === MODE_FIELDS) return predictFields(at, other, FIELDS_MAX)
+  return predictWords(at, other, mode === MODE_JOINED ? 1 : 0)
 }
 
 function readRareLines(): i32 {

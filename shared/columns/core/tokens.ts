@@ -22,12 +22,12 @@ export let isRaw: i32 = 0
 /** Of one variable or line of a template. */
 const LINE_BYTES_MAX: i32 = 1 << 20
 /** A JSON line may have so many fields; another line has what the caller says. */
-const JSON_FIELDS_MAX: i32 = 400
+export const JSON_FIELDS_MAX: i32 = 400
 
-const HASH_SEED: i32 = -2128831035
-const HASH_FACTOR: i32 = -1640531535
-const DIGIT_FIELD: i32 = DIGIT | FIELD
-const JOINING: i32 = JOINER | FIELD | FIELD_MARK
+export const HASH_SEED: i32 = -2128831035
+export const HASH_FACTOR: i32 = -1640531535
+export const DIGIT_FIELD: i32 = DIGIT | FIELD
+export const JOINING: i32 = JOINER | FIELD | FIELD_MARK
 /** What a variable adds to the hash of the static part. */
 const OF_WORD: i32 = 0x100
 const OF_QUOTED: i32 = 0x103
@@ -185,9 +185,14 @@ export function readFields(from: i32, end: i32, fieldsMax: i32): void {
             if (readStamp(at + 1, digits) !== 0 && stampEnd <= quote) {
               variable = putStamp(variable, at + 1)
               a = mul(a ^ (stampFormat + OF_STAMP), HASH_FACTOR)
-              // Only the opening quote lies before it.
               b = (mul(b, 33) + stampFormat + 9) | 0
-              at = stampEnd
+              // What is left of the quoted text is static: a zone.
+              for (at = stampEnd; at <= quote; at++) {
+                const c = load8(at)
+                seen |= load8(CLASSES + c)
+                a = mul(a ^ c, HASH_FACTOR)
+                b = (mul(b, 33) + c) | 0
+              }
               continue
             }
           }
