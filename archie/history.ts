@@ -4,6 +4,7 @@
 //   start ─▶ estimate from the catalogue ─▶ the same range is there already? one user more : a new task
 //   waiting ─▶ running ─▶ done ─▶ (kept for keepMs) ─▶ removed        cancelled: what was made by then stays as long
 import {
+  boundsOf,
   COPY_KIND,
   type CopyEstimate,
   type CopyParams,
@@ -276,15 +277,4 @@ export class Histories {
 
 function pickText({ host, app, file, q }: CopyParams): Pick<HistoryStatus, 'host' | 'app' | 'file' | 'q'> {
   return { ...(host && { host }), ...(app && { app }), ...(file && { file }), ...(q && { q }) }
-}
-
-export function boundsOf(summaries: SegmentSummary[]): { leastNs: bigint; greatestNs: bigint } | undefined {
-  let bounds: { leastNs: bigint; greatestNs: bigint } | undefined
-  for (const { events, leastNs, greatestNs } of summaries) {
-    if (events === 0) continue
-    bounds ??= { leastNs, greatestNs }
-    if (leastNs < bounds.leastNs) bounds.leastNs = leastNs
-    if (greatestNs > bounds.greatestNs) bounds.greatestNs = greatestNs
-  }
-  return bounds
 }

@@ -205,6 +205,58 @@ bucktail history drop 20260301t1000-1a2b3c4d`,
     calls(async () => (await import('./commands/history.ts')).drop),
   )
 
+  const incident = program
+    .command('incident')
+    .description(
+      'The tasks of the porter by hand. Safe on several machines at once: the same range is one task, shared.',
+    )
+    .exitOverride()
+    .showHelpAfterError('Try `bucktail incident --help`.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  bucktail incident index --since 2026-03-01 --until 2026-03-02 --config bucktail.yaml
+  bucktail incident export --since 3d --to ./evidence --config bucktail.yaml
+  bucktail incident work --config bucktail.yaml          help with histories and with all of these
+  bucktail incident prune --until 7d --dry-run --config bucktail.yaml`,
+    )
+  const task = (name: string, description: string): Command =>
+    incident
+      .command(name)
+      .description(description)
+      .exitOverride()
+      .showHelpAfterError('Try `bucktail incident --help`.')
+      .option('--config <file>', 'settings file (default: BUCKTAIL_CONFIG)')
+      .option('--data <dir>', 'data folder of the settings')
+      .option('--env <name>', 'refuse settings of another environment')
+  const rangeTask = (name: string, description: string): Command =>
+    task(name, description)
+      .option('--since <time>', 'from this time on (default: from the beginning)')
+      .option('--until <time>', 'up to this time, not included')
+      .option('--dry-run', 'only say what would be done')
+  const copyTask = (name: string, description: string): Command =>
+    rangeTask(name, description)
+      .option('--host <name>', 'only this host')
+      .option('--app <name>', 'only this application')
+      .option('--file <glob>', 'only paths like this')
+  copyTask('index', 'From the archive into the recent index.').action(
+    calls(async () => (await import('./commands/incident.ts')).index),
+  )
+  copyTask('archive', 'From the recent index into the archive.').action(
+    calls(async () => (await import('./commands/incident.ts')).archive),
+  )
+  copyTask('export', 'Into an archive of its own, in a folder.')
+    .option('--to <dir>', 'the folder')
+    .addOption(new Option('--from <store>', 'index or archive').choices(['index', 'archive']).default('index'))
+    .action(calls(async () => (await import('./commands/incident.ts')).exportTo))
+  rangeTask('prune', 'What is archived leaves the disks of the bucks, up to --until.').action(
+    calls(async () => (await import('./commands/incident.ts')).prune),
+  )
+  task('work', 'Helps with the jobs of histories and of all of these, until Ctrl-C.')
+    .option('--once', 'until nothing is left to do')
+    .action(calls(async () => (await import('./commands/incident.ts')).work))
+
   add(
     'restore',
     'Gives a file that was tailed back, byte for byte, and checks its hashes.',

@@ -104,6 +104,18 @@ export function copyJobs(
   return jobs
 }
 
+/** Least and greatest time of what there is; undefined: nothing. */
+export function boundsOf(summaries: SegmentSummary[]): { leastNs: bigint; greatestNs: bigint } | undefined {
+  let bounds: { leastNs: bigint; greatestNs: bigint } | undefined
+  for (const { events, leastNs, greatestNs } of summaries) {
+    if (events === 0) continue
+    bounds ??= { leastNs, greatestNs }
+    if (leastNs < bounds.leastNs) bounds.leastNs = leastNs
+    if (greatestNs > bounds.greatestNs) bounds.greatestNs = greatestNs
+  }
+  return bounds
+}
+
 /** `<when it was asked for>-<random>`: readable in a list, and different for each. */
 export function newTaskId(nowMs: number, random: Buffer): string {
   const when = new Date(nowMs).toISOString().slice(0, 16).replace(/[-:]/g, '').toLowerCase()

@@ -1,0 +1,273 @@
+// The tasks of the porter by hand: fill an index from the archive, the archive from the index, take a copy along, help
+// with what others began, make room at the bucks. Each may be started on several machines at the same time: the same range
+// is one task, whose jobs they share.
+import { hostname, userInfo } from 'node:os'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  boundsOf,
+  COPY_KIND,
+  type CopyEstimate,
+  type CopyParams,
+  type CopyResult,
+  type CopyTask,
+  copyJobs,
+  estimateOf,
+  newTaskId,
+} from '../../shared/copy-task.ts'
+import { BadTimeError, parseTime } from '../../shared/face/time-text.ts'
+import { parseQuery } from '../../shared/query.ts'
+import type { EventStore } from '../../shared/stores.ts'
+import { EXIT, failure, usageError } from '../fail.ts'
+import { type IncidentFlags, type IncidentPlace, openIncidentPlace } from '../incident-place.ts'
+import { Progress } from '../progress.ts'
+import { count, counted, escapeControls, Output, size } from '../terminal.ts'
+
+const LOOK_EVERY_MS = 500
+const PRUNE_MS = 60_000
+const DAY_MS = 86_400_000
+
+interface CopyFlags extends IncidentFlags {
+  since?: string
+  until?: string
+  host?: string
+  app?: string
+  file?: string
+  dryRun?: boolean
+}
+
+/** Archive ▸ recent index. */
+export function index(flags: CopyFlags): Promise<number> {
+  return copy(flags, { from: 'archive', to: 'index' })
+}
+
+/** Recent index ▸ archive: what no buck has any more. */
+export function archive(flags: CopyFlags): Promise<number> {
+  return copy(flags, { from: 'index', to: 'archive' })
+}
+
+/** Index or archive ▸ an archive of its own in a folder. */
+export function exportTo(flags: CopyFlags & { to?: string; from: 'index' | 'archive' }): Promise<number> {
+  if (flags.to === undefined) throw usageError('where to? --to names a folder; it becomes an archive of its own')
+  return copy(flags, { from: flags.from, to: 'folder', folder: resolve(flags.to) })
+}
+
+/** Until it is told to stop; `--once`: until nothing is left to do. */
+export async function work(flags: IncidentFlags & { once?: boolean }): Promise<number> {
+  const place = await openIncidentPlace(flags)
+  const stop = stopOnSignal()
+  const progress = new Progress()
+  const jobs = place.jobs()
+  process.stderr.write(
+    `bucktail: ${place.worker} helps with the tasks beside ${place.archivePlace.name}; Ctrl-C ends it\n`,
+  )
+  if (place.dialer === undefined) {
+    process.stderr.write('bucktail: there is no pass of a porter here: jobs that ask the bucks are left to others\n')
+  }
+  try {
+    const running = jobs.run(stop.signal)
+    while (!stop.signal.aborted) {
+      const { task, job, jobsDone, lastError } = jobs.status()
+      progress.show(0, task === undefined ? `waiting, ${counted(jobsDone, 'job')} done` : `job ${job} of ${task}`)
+      if (flags.once && task === undefined && (await isAllDone(place))) stop.abort()
+      if (flags.once && lastError !== undefined && place.archivePlace.trouble() !== undefined) throw failure(lastError)
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined)
+    }
+    await running
+  } finally {
+    progress.end()
+    place.close()
+  }
+  await say(`${counted(jobs.status().jobsDone, 'job')} done`)
+  return EXIT.fine
+}
+
+/** Archived buckets before a time leave the bucks' disks, whatever their own retention says. */
+export async function prune(flags: CopyFlags): Promise<number> {
+  if (flags.until === undefined) throw usageError('up to when? --until names the time before which archived packets go')
+  const place = await openIncidentPlace(flags)
+  try {
+    const { settings, world, dialer } = place
+    if (dialer === undefined) throw failure('there is no pass of a porter here, and bucks let nobody else prune')
+    const before = Number(timeOf('until', flags.until, world.clock.now()) / 1_000_000_000n)
+    if (before * 1000 > world.clock.now() + DAY_MS) throw usageError(`--until ${flags.until} is in the future`)
+    for (const address of settings.bucks) {
+      const link = await dialer.dial(address)
+      try {
+        if (flags.dryRun) {
+          const { body } = await link.ask('changes', { logId: '', after: 0, waitMs: 0 }, undefined, PRUNE_MS)
+          const older = body.buckets.filter(bucket => bucket < before).length
+          await say(`${address}: ${counted(older, 'bucket')} are older; what of them is archived would go`)
+        } else {
+          const { body } = await link.ask('prune', { before }, undefined, PRUNE_MS)
+          await say(`${address}: ${counted(body.packets, 'packet')} gone, ${size(body.bytes)}`)
+        }
+      } finally {
+        link.close('done')
+      }
+    }
+    return EXIT.fine
+  } finally {
+    place.close()
+  }
+}
+
+async function copy(flags: CopyFlags, what: Pick<CopyParams, 'from' | 'to' | 'folder'>): Promise<number> {
+  const place = await openIncidentPlace(flags)
+  try {
+    const { world, board } = place
+    const now = world.clock.now()
+    const sinceNs = flags.since === undefined ? 0n : timeOf('since', flags.since, now)
+    const untilNs =
+      flags.until === undefined ? BigInt(Math.trunc(now + DAY_MS)) * 1_000_000n : timeOf('until', flags.until, now)
+    if (sinceNs >= untilNs) throw usageError('--since is not before --until: nothing can be in between')
+    const { host, app, file } = flags
+    const params = {
+      ...what,
+      sinceNs: `${sinceNs}`,
+      // Without --until: the same for everybody who starts it on one day.
+      untilNs: flags.until === undefined ? `${(untilNs / DAY_NS) * DAY_NS}` : `${untilNs}`,
+      ...(host && { host }),
+      ...(app && { app }),
+      ...(file && { file }),
+    }
+    const { estimate, jobs } = await planOf(place, params)
+    process.stderr.write(`bucktail: ${estimateText(estimate)}\n`)
+    if (flags.dryRun) return EXIT.fine
+    const joined = await findSame(place, params)
+    const id = joined ?? newTaskId(now, world.random.bytes(4))
+    if (joined !== undefined) process.stderr.write(`bucktail: somebody began this already: helping with task ${id}\n`)
+    else {
+      const task: CopyTask = {
+        id,
+        kind: COPY_KIND,
+        createdMs: now,
+        by: `${userInfo().username}@${hostname()}`,
+        // The record stays for a day, so that others see what came of it.
+        params: { ...params, estimate, keepMs: DAY_MS },
+        jobs,
+      }
+      await board.add(task as never)
+    }
+    return await runToEnd(place, id, estimate)
+  } finally {
+    place.close()
+  }
+}
+
+const DAY_NS = BigInt(DAY_MS) * 1_000_000n
+
+async function runToEnd(place: IncidentPlace, id: string, estimate: CopyEstimate): Promise<number> {
+  const { board } = place
+  const stop = stopOnSignal()
+  const progress = new Progress()
+  const jobs = place.jobs(id)
+  const running = jobs.run(stop.signal).finally(() => stop.abort())
+  let told: string | undefined
+  try {
+    while (!stop.signal.aborted) {
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined)
+      const keys = await board.keysOf(id)
+      const task = await board.task(id)
+      if (!keys || !task) continue
+      let read = 0
+      for (const job of keys.done) read += (await board.result<CopyResult>(id, job))?.read ?? 0
+      for (const [job, claim] of keys.claims) {
+        if (!keys.done.has(job)) read += Number((await board.readBeat(id, job, claim))?.progress?.read ?? 0)
+      }
+      const fraction = Math.max(keys.done.size / task.jobs.length, Math.min(0.99, read / Math.max(1, estimate.events)))
+      progress.show(fraction, `${counted(read, 'event')}, ${keys.done.size} of ${counted(task.jobs.length, 'job')}`)
+      const { lastError } = jobs.status()
+      if (lastError !== undefined && lastError !== told) {
+        progress.end()
+        process.stderr.write(`bucktail: ${escapeControls(lastError)}; it is tried again\n`)
+      }
+      told = lastError
+    }
+    await running
+  } finally {
+    progress.end()
+  }
+  const ended = await board.ended(id)
+  if (ended?.state !== 'done') throw failure(`stopped; the same command goes on where it was (task ${id})`)
+  const { read, added, bytes, workMs, damages } = ended.result as unknown as CopyResult
+  const rate = workMs > 0 ? `, ${size(Math.round(bytes / (workMs / 1000)))} of text a second` : ''
+  await say(`${counted(read, 'event')} read, ${count(added)} new, ${count(read - added)} there already${rate}`)
+  for (const damage of damages) process.stderr.write(`bucktail: not read: ${escapeControls(damage)}\n`)
+  return damages.length > 0 ? EXIT.holes : EXIT.fine
+}
+
+async function planOf(place: IncidentPlace, params: Omit<CopyParams, 'estimate' | 'keepMs'>) {
+  const sinceNs = BigInt(params.sinceNs)
+  const untilNs = BigInt(params.untilNs)
+  const source: EventStore & { summaries?: IncidentPlace['archive']['summaries'] } = place[params.from]
+  if (source.summaries) {
+    const summaries = await source.summaries()
+    const estimate = estimateOf(summaries, sinceNs, untilNs)
+    return { estimate, jobs: copyJobs(sinceNs, untilNs, estimate.rawBytes, boundsOf(summaries)) }
+  }
+  // Another kind of index counts, and tells when its first and last bars are.
+  const question = { query: parseQuery(''), sinceNs, untilNs, volume: true }
+  const { events, volume } = await source.summarise(question)
+  const bytes = (await source.totals()).reduce((sum, totals) => sum + totals.bytes, 0)
+  const estimate = { segments: 0, bytes, rawBytes: bytes, events }
+  const bars = volume?.bars ?? []
+  const bounds =
+    bars.length === 0
+      ? undefined
+      : {
+          leastNs: BigInt(bars[0].atMs) * 1_000_000n,
+          greatestNs: BigInt(bars[bars.length - 1].atMs + (volume?.stepSeconds ?? 0) * 1000) * 1_000_000n,
+        }
+  return { estimate, jobs: copyJobs(sinceNs, untilNs, bytes, bounds) }
+}
+
+/** A task of these parameters that is not over. */
+async function findSame({ board }: IncidentPlace, params: Record<string, unknown>): Promise<string | undefined> {
+  for (const keys of await board.list()) {
+    if (keys.isEnded) continue
+    const task = await board.task(keys.id)
+    if (task?.kind !== COPY_KIND) continue
+    const { estimate: _, keepMs: __, ...own } = task.params
+    if (JSON.stringify(Object.entries(own).sort()) === JSON.stringify(Object.entries(params).sort())) return keys.id
+  }
+  return undefined
+}
+
+async function isAllDone({ board, dialer }: IncidentPlace): Promise<boolean> {
+  for (const keys of await board.list()) {
+    if (keys.isEnded) continue
+    const task = (await board.task(keys.id)) as CopyTask | undefined
+    // Left to those who may ask the bucks.
+    if (task?.params.to === 'history' && dialer === undefined && !keys.done.has(0)) continue
+    return false
+  }
+  return true
+}
+
+function stopOnSignal(): AbortController {
+  const stop = new AbortController()
+  const stopNow = () => stop.abort()
+  process.once('SIGINT', stopNow)
+  process.once('SIGTERM', stopNow)
+  return stop
+}
+
+function timeOf(name: string, text: string, nowMs: number): bigint {
+  try {
+    return parseTime(text, nowMs)
+  } catch (error) {
+    if (error instanceof BadTimeError) throw usageError(`--${name}: ${error.message}`, error)
+    throw error
+  }
+}
+
+function estimateText({ segments, bytes, events }: CopyEstimate): string {
+  return `about ${counted(events, 'event')} in ${counted(segments, 'segment')}, ${size(bytes)} to read`
+}
+
+async function say(text: string): Promise<void> {
+  const output = new Output()
+  await output.line(text)
+  await output.flush()
+}
