@@ -84,6 +84,13 @@ export class Content {
     return own !== undefined && other !== undefined && own.every((bytes, i) => bytes.equals(other[i]))
   }
 
+  /** Whether the file begins with the first line of `head`, or with as much of it as it has bytes. */
+  async hasFirstLine(file: FoundFile, head: Buffer): Promise<boolean> {
+    const line = head.subarray(0, head.indexOf(0x0a) + 1 || head.length)
+    const bytes = await this.withFile(file, handle => readAt(handle, 0, line.length))
+    return bytes === undefined || bytes.equals(line.subarray(0, bytes.length))
+  }
+
   /** Where the file stops having the lines of the source, and what is before that. */
   beginning(file: FoundFile, source: Source): Promise<Beginning | undefined> {
     return this.withFile(file, async handle => {

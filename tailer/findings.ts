@@ -8,6 +8,7 @@ export class Findings {
   readonly #byInode = new Map<string, FoundFile>()
   readonly #bySet = new Map<string, FoundFile[]>()
   readonly #taken = new Set<FoundFile>()
+  readonly #reserved = new Set<FoundFile>()
   readonly #pending: ReadonlySet<string>
 
   /** @param pending rotation sets with compressed files of which it is not known yet what is in them */
@@ -36,6 +37,11 @@ export class Findings {
     return this.#taken.has(file)
   }
 
+  /** Nobody begins with it in this look; known content may be found in it all the same: its inode may be taken again. */
+  reserve(file: FoundFile): void {
+    this.#reserved.add(file)
+  }
+
   isPending(set: string): boolean {
     return this.#pending.has(set)
   }
@@ -54,7 +60,7 @@ export class Findings {
   /** Those without a source, oldest first. */
   get rest(): FoundFile[] {
     return [...this.files.values()]
-      .filter(file => !this.#taken.has(file))
+      .filter(file => !this.#taken.has(file) && !this.#reserved.has(file))
       .sort((a, b) => a.stat.mtimeMs - b.stat.mtimeMs)
   }
 }

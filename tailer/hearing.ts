@@ -118,7 +118,9 @@ export class Hearing {
     const tail = await journal.sourceBytes(source.name, Math.max(source.offset, to - TAIL_BYTES), to)
     source.tail = Buffer.concat([source.tail, tail ?? Buffer.alloc(0)]).subarray(-TAIL_BYTES)
     source.offset = to
-    if (source.start > 0 || source.head.length >= HEAD_BYTES) return
+    if (source.start > 0) return
+    source.head = source.head.subarray(0, to)
+    if (source.head.length >= HEAD_BYTES) return
     source.head = (await journal.sourceBytes(source.name, 0, Math.min(HEAD_BYTES, to))) ?? source.head
   }
 

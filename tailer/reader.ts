@@ -50,15 +50,16 @@ export class Reader {
     const file = source.file!
     const stat = await file.stat()
     const now = this.#clock.monotonic()
-    if (stat.size !== source.size) source.grewAt = now
+    const sizeBefore = source.size
+    if (stat.size !== sizeBefore) source.grewAt = now
     source.size = stat.size
-    if (stat.size < source.offset) return this.#lose(source, 'shorter than what was read of it')
+    if (stat.size < source.offset) return this.#lose(source, 'shorter than what was read of it', sizeBefore)
     await this.#skipCovered(source)
     if (stat.size === source.offset && (stat.mtimeMs === source.checkedMtimeMs || source.offset === 0)) return 0
     const isPartOnly = source.partial?.size === stat.size
     if (isPartOnly && !isLast && now - source.partial!.since < this.#partialMs) return 0
     // Compared before every read, not only after a wait: a file may be cut and grow past the offset between any two.
-    if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it')
+    if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it', sizeBefore)
     source.checkedMtimeMs = stat.mtimeMs
     if (stat.size === source.offset) return 0
     const limit = Math.min(stat.size, source.readLimit)
@@ -106,7 +107,7 @@ export class Reader {
     return (await readAt(file, source.offset - source.tail.length, source.offset)).equals(source.tail)
   }
 
-  #lose(source: Source, why: string): 0 {
+  #lose(source: Source, why: string, ownSize: number): 0 {
     this.#log.info('file changed under its name', {
       path: source.path,
       source: source.name,
@@ -114,6 +115,8 @@ export class Reader {
       offset: source.offset,
     })
     source.isLost = true
+    // What is there now is not its own.
+    source.size = Math.max(source.offset, ownSize)
     return 0
   }
 }

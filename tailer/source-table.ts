@@ -195,7 +195,8 @@ export class SourceTable {
 
   async giveUpRest(source: Source, reason: string, isEndUnknown = false): Promise<void> {
     if (source.size > source.offset || isEndUnknown) {
-      const to = source.size > source.offset ? source.size : undefined
+      // What came after the last look of a former run, nobody saw.
+      const to = source.size > source.offset && source.isFound ? source.size : undefined
       await this.tell(source, source.path, source.offset, reason, 'hole', to)
     } else {
       await this.alarm(source, `${reason}: all that was seen of it was read`)

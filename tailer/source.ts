@@ -33,8 +33,10 @@ export class Source {
   offset: number
   head: Buffer
   tail: Buffer
-  /** Size of the file when last looked at. */
+  /** Size of the file when last looked at, while that was its own. */
   size: number
+  /** Its file was found in this run. */
+  isFound = false
   file: OpenFile | undefined
   isSettled: boolean
   readonly isExcluded: boolean
@@ -67,7 +69,8 @@ export class Source {
     this.ino = stored.ino
     this.start = stored.start
     this.parent = stored.parent
-    this.head = stored.head
+    // Seen at birth, and not read: a power cut may have taken it.
+    this.head = stored.start === 0 && stored.to > 0 ? stored.head.subarray(0, stored.to) : stored.head
     this.tail = stored.tail
     this.isSettled = stored.isSettled
     this.isExcluded = stored.isExcluded
@@ -76,7 +79,7 @@ export class Source {
     this.last = stored.last
     this.coverage = new RangeSet([[stored.start, stored.to]])
     this.offset = stored.to
-    this.size = stored.to
+    this.size = Math.max(stored.to, stored.size ?? 0)
     this.grewAt = now
     this.parser = new LineParser({ zone: rule?.zone })
   }
@@ -103,8 +106,8 @@ export class Source {
 
   /** Takes note of bytes just read, which begin at the offset. */
   advance(bytes: Buffer): void {
-    if (this.head.length < HEAD_BYTES && this.offset === this.head.length) {
-      this.head = Buffer.concat([this.head, bytes.subarray(0, HEAD_BYTES - this.head.length)])
+    if (this.head.length < HEAD_BYTES && this.offset <= this.head.length) {
+      this.head = Buffer.concat([this.head.subarray(0, this.offset), bytes]).subarray(0, HEAD_BYTES)
     }
     this.tail =
       bytes.length >= TAIL_BYTES
@@ -132,6 +135,7 @@ export class Source {
       isExcluded: this.isExcluded,
       isFinished: this.isFinished,
       rewound: this.rewound,
+      size: this.size,
       last: this.last,
     }
   }
@@ -215,9 +219,10 @@ export async function relation(
   known: (from: number, to: number) => Promise<Buffer | undefined>,
 ): Promise<Relation> {
   const headBytes = Math.min(source.head.length, size)
-  // Nothing was read of it: nothing can be said.
-  if (size === 0 || (source.tail.length === 0 && (source.head.length === 0 || source.offset === source.start)))
-    return 'other'
+  // Nothing was ever seen of it: nothing can be said.
+  if (size === 0 || (source.tail.length === 0 && source.head.length === 0)) return 'other'
+  // Born, and not read yet: it begins as it did then.
+  if (source.offset === 0 && size < source.head.length) return 'other'
   if (!(await readAt(file, 0, headBytes)).equals(source.head.subarray(0, headBytes))) return 'other'
   if (size >= source.offset) {
     const from = source.offset - source.tail.length

@@ -65,6 +65,7 @@ export class Sources {
   readonly #startedMs: number
   /** Own folders that a glob came upon: said once. */
   readonly #passedOver = new Set<string>()
+  #undecided = 1
   /** Of the last look. */
   #found = new Findings(new Map())
 
@@ -111,6 +112,11 @@ export class Sources {
     return this.#copies.names
   }
 
+  /** Files and sources of which the last look could not say yet what becomes of them. */
+  get undecided(): number {
+    return this.#undecided
+  }
+
   /**
    * One look; false if it was abandoned because files changed meanwhile, or if files wait for others to be read.
    * @param isLast  nothing is held back any more (a run that reads once and ends)
@@ -122,6 +128,7 @@ export class Sources {
       return isWhole
     } catch (error) {
       if (!(error instanceof StaleLookError)) throw error
+      this.#undecided = Math.max(1, this.#undecided)
       this.#parts.log.debug('files changed during the look', { error })
       return false
     } finally {
@@ -157,6 +164,8 @@ export class Sources {
     const found = this.#unpacked(files)
     this.#found = found
     const lost: Source[] = []
+    // Nothing but their inode tells where they are, and that may be taken again: what is known by its content goes first.
+    const unknown: [Source, FoundFile][] = []
     // Those known before the look: a fork drawn on the way has its file already.
     for (const source of [...this.#table.all]) {
       const at = found.at(source)
@@ -170,15 +179,10 @@ export class Sources {
         }
       }
       const file = at !== undefined && !found.isTaken(at) ? at : undefined
-      if (file !== undefined && !source.isLost && (await this.#isStillIn(source, file))) {
-        found.take(file)
-        source.size = file.stat.size
-        if (file.packed !== undefined && !source.isAsLastSeen(file)) await this.#table.repacked(source, file)
-        source.missingSince = undefined
-        source.unfoundLooks = 0
-        source.isUnlinked = false
-        if (source.path !== file.path) this.#table.renamed(source, file.path)
-        if (source.size > source.offset) source.isSettled = false
+      if (file !== undefined && isUnknown(source) && file.path !== source.path) {
+        unknown.push([source, file])
+      } else if (file !== undefined && !source.isLost && (await this.#isStillIn(source, file))) {
+        await this.#goOn(source, file, found)
       } else if (source.isFinished || source.isExcluded) {
         // Its inode has been taken again, by another file.
         if (file !== undefined) this.#table.apart(source)
@@ -189,7 +193,27 @@ export class Sources {
       }
     }
     for (const source of lost) await this.#findContent(source, found)
-    return await this.#welcome(found, isLast)
+    for (const [source, file] of unknown) {
+      const isKin = rotationSet(file.path) === rotationSet(source.path) && file.packed === undefined
+      if (found.isTaken(file) || !isKin) await this.#table.endApart(source)
+      else await this.#goOn(source, file, found)
+    }
+    const isWhole = await this.#welcome(found, isLast)
+    const missing = lost.filter(source => !source.isFinished && found.at(source) === undefined)
+    this.#undecided = missing.length + this.#waiting.size + this.#copies.names.length + (isWhole ? 0 : 1)
+    return isWhole
+  }
+
+  async #goOn(source: Source, file: FoundFile, found: Findings): Promise<void> {
+    found.take(file)
+    source.isFound = true
+    source.size = file.stat.size
+    if (file.packed !== undefined && !source.isAsLastSeen(file)) await this.#table.repacked(source, file)
+    source.missingSince = undefined
+    source.unfoundLooks = 0
+    source.isUnlinked = false
+    if (source.path !== file.path) this.#table.renamed(source, file.path)
+    if (source.size > source.offset) source.isSettled = false
   }
 
   /**
@@ -232,8 +256,14 @@ export class Sources {
     if (source.isExcluded) return this.#isStillExcluded(source, file)
     if (source.isFinished) return this.#isStillOver(source, file)
     if (stat.size < source.offset) return false
-    // Born, and nothing read of it yet: the inode is all that is known.
-    if (isUnread(source)) return true
+    // A plain file does not become a compressed one; the inode was taken again.
+    if (file.packed !== undefined && source.last?.inflatedBytes === undefined && isUnread(source)) return false
+    // Born, and nothing read of it yet: its beginning is all that is known, and a power cut may have taken some of that.
+    if (isUnread(source) && this.#content.isAfterPowerCut) {
+      if (!(await this.#content.hasFirstLine(file, source.head))) return false
+      source.head = Buffer.alloc(0)
+    }
+    if (isUnread(source) && source.head.length === 0) return true
     if (source.file !== undefined && stat.mtimeMs === source.checkedMtimeMs) return true
     if (file.packed !== undefined && source.isAsLastSeen(file)) return true
     // Not readable now, or not known yet: nothing is concluded from that.
@@ -281,7 +311,7 @@ export class Sources {
     }
     if (isPending) {
       // Its content may be in a compressed file that is not gone through yet.
-      if (atInode !== undefined) found.take(atInode)
+      if (atInode !== undefined) found.reserve(atInode)
       return
     }
     if (prefix !== undefined) {
@@ -302,7 +332,7 @@ export class Sources {
     source.unfoundLooks++
     if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#content.isAfterPowerCut) {
       // Until that is decided, nobody else begins with the file.
-      if (atInode !== undefined) found.take(atInode)
+      if (atInode !== undefined) found.reserve(atInode)
       return
     }
     if (atInode !== undefined) {
@@ -335,11 +365,12 @@ export class Sources {
     const now = this.#parts.clock.monotonic()
     const setsBefore = new Set(this.#table.knownSets)
     this.#copies.keepOnly(found.files)
-    for (const path of this.#waiting.keys()) if (!found.files.has(path)) this.#waiting.delete(path)
     const rest = found.rest
       // A rotated name without content says nothing yet. An empty file under its active name is a source all the same,
       // and so is any that was named itself, when nothing more is waited for.
       .filter(file => file.stat.size > 0 || file.packed || isActiveName(file.path) || (isLast && !file.isSibling))
+    const names = new Set(rest.map(file => file.path))
+    for (const path of this.#waiting.keys()) if (!names.has(path)) this.#waiting.delete(path)
     let isWhole = !found.isAnyPending
     for (const file of rest) {
       const set = rotationSet(file.path)
@@ -440,7 +471,7 @@ export class Sources {
     const isExcluded = file.isSibling && isOld && file.stat.mtimeMs < this.#startedMs
     const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
     const begun = await this.#content.withFile(file, async handle => ({
-      head: start === 0 ? Buffer.alloc(0) : await readAt(handle, 0, HEAD_BYTES),
+      head: await readAt(handle, 0, HEAD_BYTES),
       tail: await readAt(handle, Math.max(0, start - TAIL_BYTES), start),
     }))
     if (begun === undefined) return
@@ -456,6 +487,11 @@ export class Sources {
   async #relation(file: FoundFile, source: Source): Promise<Verdict | undefined> {
     return file.packed === undefined ? await this.#content.relationTo(file, source) : this.#packed.verdict(file, source)
   }
+}
+
+/** Born empty, and nothing of it was seen since. */
+function isUnknown(source: Source): boolean {
+  return isUnread(source) && source.head.length === 0 && !source.isFinished && !source.isExcluded
 }
 
 function isUnread(source: Source): boolean {

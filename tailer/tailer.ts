@@ -95,6 +95,8 @@ export interface TailerStatus extends TailerReport {
   linesRead: number
   bytesRead: number
   heldBack: string[]
+  /** Files and sources of which the last look could not say yet what becomes of them. */
+  undecided: number
   /** Rotated files that are read to their ends, with all of them synced in the journal. */
   settled: string[]
   damagedEntries: number
@@ -281,6 +283,7 @@ class Life {
       linesRead: this.#lines,
       bytesRead: this.#bytes,
       heldBack: this.#sources.heldBack,
+      undecided: this.#sources.undecided,
       settled: [...this.#sources.all]
         .filter(({ isSettled, isFinished }) => isSettled && !isFinished)
         .map(source => source.path),

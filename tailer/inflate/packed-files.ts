@@ -80,8 +80,8 @@ export class PackedFiles {
   /** How its content relates to a source's; undefined while that is not known. */
   verdict(file: FoundFile, source: Source): Verdict | undefined {
     const entry = this.#entries.get(keyOf(file))
-    // Nothing was read of it, or they do not even begin alike: no pass is needed to tell.
-    if (source.offset === source.start && source.tail.length === 0) return 'other'
+    // Nothing was seen of it, or they do not even begin alike: no pass is needed to tell.
+    if (source.head.length === 0 && source.tail.length === 0) return 'other'
     const { head } = file.packed!
     const common = Math.min(head.length, source.head.length)
     if (!head.subarray(0, common).equals(source.head.subarray(0, common))) return 'other'
