@@ -90,12 +90,15 @@ function solve(keys: Uint32Array | Int32Array, seed: number, shape: Shape, mask:
       indexes[place[k]] ^= i
     }
   }
-  const waiting: number[] = []
-  for (let at = 0; at < shape.places; at++) if (counts[at] === 1) waiting.push(at)
+  // A place waits once at most: its count comes down to 1 once.
+  const waiting = new Uint32Array(shape.places)
+  let waits = 0
+  for (let at = 0; at < shape.places; at++) if (counts[at] === 1) waiting[waits++] = at
   const peeledKeys = new Uint32Array(keys.length)
   const peeledPlaces = new Uint32Array(keys.length)
   let peeled = 0
-  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+  while (waits > 0) {
+    const at = waiting[--waits]
     if (counts[at] !== 1) continue
     const i = indexes[at]
     peeledKeys[peeled] = i
@@ -104,12 +107,13 @@ function solve(keys: Uint32Array | Int32Array, seed: number, shape: Shape, mask:
     for (let k = 0; k < 3; k++) {
       const other = place[k]
       indexes[other] ^= i
-      if (--counts[other] === 1) waiting.push(other)
+      if (--counts[other] === 1) waiting[waits++] = other
     }
   }
   if (peeled < keys.length) return undefined
   // Places that no key needs hold what chance may give: with zeros there, one unlucky key would be in all small filters.
-  const fingerprints = Uint8Array.from({ length: shape.places }, (_, at) => mixed(at ^ (keys[0] ?? 0)) & mask)
+  const fingerprints = new Uint8Array(shape.places)
+  for (let at = 0; at < shape.places; at++) fingerprints[at] = mixed(at ^ (keys[0] ?? 0)) & mask
   while (peeled-- > 0) {
     locate(keys[peeledKeys[peeled]], seed, shape)
     const own = peeledPlaces[peeled]

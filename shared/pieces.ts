@@ -13,11 +13,12 @@ export interface Piece {
   origin: Origin
 }
 
-export function joinPieces(pieces: Piece[], names: Map<string, number>): SegmentEvents {
+/** @param into  at least as long as their text; the events are views of it */
+export function joinPieces(pieces: Piece[], names: Map<string, number>, into: Buffer): SegmentEvents {
   const count = pieces.reduce((sum, { first, end }) => sum + end - first, 0)
   const joined = {
     runs: [] as SegmentRun[],
-    bytes: Buffer.concat(pieces.map(({ events, first, end }) => textBetween(events, first, end))),
+    bytes: joinTexts(pieces, into),
     ends: new Uint32Array(count),
     lines: new Uint16Array(count),
     times: new BigInt64Array(count),
@@ -61,4 +62,10 @@ function addRun(runs: SegmentRun[], run: SegmentRun): void {
 
 export function textBetween(events: Events, first: number, end: number): Buffer {
   return events.bytes.subarray(first === 0 ? 0 : events.ends[first - 1], end === 0 ? 0 : events.ends[end - 1])
+}
+
+function joinTexts(pieces: Piece[], into: Buffer): Buffer {
+  let at = 0
+  for (const { events, first, end } of pieces) at += textBetween(events, first, end).copy(into, at)
+  return into.subarray(0, at)
 }

@@ -1,6 +1,7 @@
 // Writes what one commit adds: the events of any number of packets or segments as segments of one span. Inflated text is
 // held in groups of GROUP_BYTES; each group is sorted by source and offset and written before the next one is inflated.
 import type { Catalogue, Draft } from './catalogue.ts'
+import { columnsCodec } from './columns/codec.ts'
 import type { HeldPackets } from './held-packets.ts'
 import type { Bucket } from './messages.ts'
 import type { Piece } from './pieces.ts'
@@ -77,6 +78,7 @@ export async function writeBatch(
     totals.bytes += manifest.rawBytes
     drafts.push(await catalogue.draft(written?.content, manifest))
   }
+  const releaseMemory = columnsCodec().holdMemory()
   try {
     const newWriter = () => new SegmentWriter({ blockBytes: options.blockBytes, level: options.zstdLevel })
     let writer = newWriter()
@@ -100,6 +102,8 @@ export async function writeBatch(
   } catch (error) {
     await catalogue.discard(drafts)
     throw error
+  } finally {
+    releaseMemory()
   }
   return { drafts, totals }
 }

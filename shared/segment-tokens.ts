@@ -56,7 +56,10 @@ class HashSet {
   }
 
   values(): Int32Array {
-    return this.#table.filter(key => key !== 0)
+    const keys = new Int32Array(this.size)
+    let count = 0
+    for (const key of this.#table) if (key !== 0) keys[count++] = key
+    return keys
   }
 
   #grow(): void {

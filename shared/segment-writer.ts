@@ -83,6 +83,7 @@ export class SegmentWriter {
   readonly #sources = new Map<string, SourcePart>()
   readonly #hosts = new Set<string>()
   readonly #apps = new Set<string>()
+  #text = Buffer.alloc(0)
   #position = 0
   #pieces: Piece[] = []
   #pieceBytes = 0
@@ -216,7 +217,11 @@ export class SegmentWriter {
 
   #closeBlock(): void {
     if (this.#pieces.length === 0) return
-    const events = joinPieces(this.#pieces, this.#names)
+    // One piece of text for all blocks: fresh memory for each would cost more than filling it.
+    if (this.#text.length < this.#pieceBytes) {
+      this.#text = Buffer.allocUnsafeSlow(Math.max(this.#blocks.length === 0 ? 0 : this.#blockBytes, this.#pieceBytes))
+    }
+    const events = joinPieces(this.#pieces, this.#names, this.#text)
     for (let i = 0; i < events.ends.length; i++) {
       if (events.hosts[i] > 0) addLabel(this.#hosts, events.names[events.hosts[i]])
       if (events.apps[i] > 0) addLabel(this.#apps, events.names[events.apps[i]])

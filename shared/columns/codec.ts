@@ -80,6 +80,8 @@ export interface Decoded extends LineStamps {
 
 export interface ColumnsCodec {
   readonly target: 'wasm' | 'js'
+  /** Large blocks will follow each other: what one needed is kept for the next. Answers what ends it. */
+  holdMemory(): () => void
   /**
    * Text of whole lines (a last one may lack its line feed).
    * @returns undefined if columns do not pay or the text does not fit; what it gives is valid until the next call
@@ -101,8 +103,19 @@ const PROBLEMS = [
 ]
 
 export function createCodec(core: Core): ColumnsCodec {
+  let holders = 0
   const trimMemory = () => {
-    if (core.memory.byteLength > MEMORY_KEPT_BYTES_MAX) core.forget()
+    if (holders === 0 && core.memory.byteLength > MEMORY_KEPT_BYTES_MAX) core.forget()
+  }
+
+  function holdMemory(): () => void {
+    let isHeld = true
+    holders++
+    return () => {
+      if (isHeld) holders--
+      isHeld = false
+      trimMemory()
+    }
   }
 
   function encode(text: Uint8Array, options: { mode?: Mode } = {}): Encoded | undefined {
@@ -135,7 +148,13 @@ export function createCodec(core: Core): ColumnsCodec {
     }
   }
 
-  return { target: core.target, encode, decodeAll, decode: (streams, bytes) => decodeAll(streams, bytes).text }
+  return {
+    target: core.target,
+    holdMemory,
+    encode,
+    decodeAll,
+    decode: (streams, bytes) => decodeAll(streams, bytes).text,
+  }
 }
 
 function decodeInto(core: Core, streams: Streams, textBytes: number): Decoded {
