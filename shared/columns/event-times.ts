@@ -1,0 +1,129 @@
+// Times of events, told from the first time stamp of their line: the third list of event-columns.ts. Arithmetic is that
+// of 64 bits in two halves: numbers of JavaScript's are exact to 53.
+import type { LineStamps } from './codec.ts'
+import { NO_STAMP } from './codec.ts'
+import { Exceptions, readGaps } from './exceptions.ts'
+import type { VarintReader } from './varints.ts'
+
+const BILLION = 1_000_000_000
+const TWO_32 = 2 ** 32
+const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0]
+/** Halves of a 64-bit number in an Int32Array. */
+const LOW = LITTLE ? 0 : 1
+const HIGH = LITTLE ? 1 : 0
+const UNITS = Array.from({ length: 10 }, (_, digits) => 10 ** (9 - digits))
+
+/** The stamp of a line in nanoseconds, in two halves. One per pass. */
+export class StampTime {
+  low = 0
+  high = 0
+  readonly #lines: LineStamps
+  #seconds = -1
+  #baseLow = 0
+  #baseHigh = 0
+
+  constructor(lines: LineStamps) {
+    this.#lines = lines
+  }
+
+  /** @param format  of the line's template, not NO_STAMP */
+  read(line: number, format: number): void {
+    const seconds = this.#lines.stampSeconds[line]
+    if (seconds !== this.#seconds) {
+      this.#seconds = seconds
+      // 16 bits at a time, so that every product is exact.
+      const upper = (seconds >> 16) * BILLION
+      const lower = (seconds & 0xffff) * BILLION + (upper % 65536) * 65536
+      this.#baseLow = lower % TWO_32
+      this.#baseHigh = Math.floor(upper / 65536) + Math.floor(lower / TWO_32)
+    }
+    const low = this.#baseLow + this.#lines.stampFractions[line] * UNITS[this.#lines.formats[format].digits]
+    this.low = low | 0
+    this.high = (this.#baseHigh + Math.floor(low / TWO_32)) | 0
+  }
+}
+
+function carry(a: number, b: number): number {
+  return (a >>> 0) + (b >>> 0) >= TWO_32 ? 1 : 0
+}
+
+function borrow(a: number, b: number): number {
+  return a >>> 0 < b >>> 0 ? 1 : 0
+}
+
+/** @param templates, firstLines  of each event the template and the line where it begins */
+export function encodeTimes(
+  times: BigInt64Array,
+  firstLines: Uint32Array,
+  templates: Uint32Array,
+  stamps: LineStamps,
+): Exceptions {
+  const list = new Exceptions()
+  const halves = new Int32Array(times.buffer, times.byteOffset, times.length * 2)
+  const offsets = new Int32Array(stamps.formats.length * 2)
+  const stamp = new StampTime(stamps)
+  const { formatOf } = stamps
+  let formerLow = 0
+  let formerHigh = 0
+  for (let i = 0; i < templates.length; i++) {
+    const low = halves[2 * i + LOW]
+    const high = halves[2 * i + HIGH]
+    const format = formatOf[templates[i]]
+    if (format === NO_STAMP) {
+      if (low !== formerLow || high !== formerHigh) {
+        list.add(i)
+        list.values.put64((low - formerLow) | 0, (high - formerHigh - borrow(low, formerLow)) | 0)
+      }
+    } else {
+      stamp.read(firstLines[i], format)
+      const offset = offsets[2 * format]
+      const toldLow = (stamp.low + offset) | 0
+      if (low !== toldLow || high !== ((stamp.high + offsets[2 * format + 1] + carry(stamp.low, offset)) | 0)) {
+        list.add(i)
+        list.values.put64((low - formerLow) | 0, (high - formerHigh - borrow(low, formerLow)) | 0)
+        offsets[2 * format] = (low - stamp.low) | 0
+        offsets[2 * format + 1] = (high - stamp.high - borrow(low, stamp.low)) | 0
+      }
+    }
+    formerLow = low
+    formerHigh = high
+  }
+  return list
+}
+
+/** @throws CorruptBlockError */
+export function decodeTimes(
+  reader: VarintReader,
+  times: BigInt64Array,
+  firstLines: Uint32Array,
+  templates: Uint32Array,
+  stamps: LineStamps,
+): void {
+  const exceptions = readGaps(reader, 'times', times.length)
+  const halves = new Int32Array(times.buffer, times.byteOffset, times.length * 2)
+  const offsets = new Int32Array(stamps.formats.length * 2)
+  const stamp = new StampTime(stamps)
+  const { formatOf } = stamps
+  let k = 0
+  let low = 0
+  let high = 0
+  for (let i = 0; i < templates.length; i++) {
+    const format = formatOf[templates[i]]
+    if (format !== NO_STAMP) stamp.read(firstLines[i], format)
+    if (i === exceptions[k]) {
+      k++
+      reader.next64('time')
+      high = (high + reader.high + carry(low, reader.low)) | 0
+      low = (low + reader.low) | 0
+      if (format !== NO_STAMP) {
+        offsets[2 * format] = (low - stamp.low) | 0
+        offsets[2 * format + 1] = (high - stamp.high - borrow(low, stamp.low)) | 0
+      }
+    } else if (format !== NO_STAMP) {
+      high = (stamp.high + offsets[2 * format + 1] + carry(stamp.low, offsets[2 * format])) | 0
+      low = (stamp.low + offsets[2 * format]) | 0
+    }
+    halves[2 * i + LOW] = low
+    halves[2 * i + HIGH] = high
+  }
+}
