@@ -15,7 +15,12 @@ const SOCKET_IO_CLIENT = join(
   'dist/socket.io.esm.min.js',
 )
 
-const PAGES: Record<string, string> = { '/': 'live.html', '/search': 'search.html', '/status': 'status.html' }
+const PAGES: Record<string, string> = {
+  '/': 'live.html',
+  '/search': 'search.html',
+  '/history': 'history.html',
+  '/status': 'status.html',
+}
 
 /** @param bucks their HTTP addresses: the pages may connect to these and to archie, nothing else */
 export function addPages(app: FastifyInstance, bucks: string[]): void {

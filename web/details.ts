@@ -26,7 +26,7 @@ export class Details {
     this.#panel.replaceChildren()
   }
 
-  show(line: Line, place: 'recent' | 'archive'): void {
+  show(line: Line, place: 'recent' | 'archive' | `history-${string}`): void {
     this.#loading?.abort()
     const loading = new AbortController()
     this.#loading = loading

@@ -14,7 +14,7 @@ const ROWS_MAX = 5_000
 const LIMIT_MAX = 10_000
 const TOP_VALUES = 8
 
-type Place = 'recent' | 'archive'
+type Place = 'recent' | 'archive' | `history-${string}`
 type Tops = Record<string, { values: { value: string; events: number }[]; others: number }>
 const FIELD_OF: Record<string, { field: 'host' | 'app' | 'level' | 'file'; title: string }> = {
   levels: { field: 'level', title: 'Levels' },
@@ -61,6 +61,7 @@ function value(name: string): string {
 function fromUrl(): void {
   const query = new URLSearchParams(location.search)
   const get = (name: string) => query.get(name) ?? ''
+  offerPlace(get('in'))
   const hasTimes = get('since') !== '' || get('until') !== ''
   writeFilter(form, {
     ...Object.fromEntries(['q', 'host', 'app', 'level', 'file', 'since', 'until'].map(name => [name, get(name)])),
@@ -82,6 +83,13 @@ function go(): void {
   const query = new URLSearchParams(Object.entries(fields).filter(([, text]) => text !== ''))
   window.history.pushState(null, '', `?${query}`)
   void search()
+}
+
+/** A history is offered where an address names it. */
+function offerPlace(place: string): void {
+  const places = form.elements.namedItem('in') as HTMLSelectElement
+  if (!place.startsWith('history-') || [...places.options].some(option => option.value === place)) return
+  places.append(el('option', { text: place, set: { value: place } }))
 }
 
 function narrow(field: 'host' | 'app' | 'level' | 'file', text: string): void {
