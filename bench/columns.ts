@@ -152,10 +152,11 @@ function eventShare(encoded: Buffer[]): number {
 function* blocksOf(log: Buffer): Generator<Buffer> {
   const max = Number(values['block-kb']) * 1024
   for (let at = 0; at < log.length; ) {
-    const end = Math.min(log.length, at + max)
-    const next = end < log.length ? log.lastIndexOf(10, end - 1) + 1 : end
-    yield log.subarray(at, next)
-    at = next
+    const end = log.lastIndexOf(10, at + max - 1) + 1
+    // What is left of the last one, where the log was cut.
+    if (end - at < max / 64) return
+    yield log.subarray(at, end)
+    at = end
   }
 }
 

@@ -35,8 +35,13 @@ const BLOCK_STREAMS = 10
 const FRAME_A = [0, 1, 6, 8, 7]
 const FRAME_B = [2, 3, 5, 4, 9]
 const EVENT_STREAM = 9
-/** Of 64 KB and less all three modes are tried, of more only this much of it. */
-const SAMPLE_BYTES = 64 * 1024
+/**
+ * All three modes are tried on a packet as it is: one in BLOCKS_PER_CHOICE. Of a longer text, an archive's block, where
+ * every one is a choice, on a 32nd of it: a tenth of its time.
+ */
+const SAMPLED_WHOLE_BYTES_MAX = 1024 * 1024
+const SAMPLE_SHARE = 1 / 32
+const SAMPLE_BYTES_MIN = 128 * 1024
 /** After so many blocks the mode is chosen again. */
 const BLOCKS_PER_CHOICE = 64
 /** Streams that take more of the text than this do not pay: lines and zstd do as well, and faster. */
@@ -45,8 +50,10 @@ const STREAM_SHARE_MAX = 0.75
 const EVENT_COLUMN_BYTES_MAX = 48
 /** Events of no bytes that a block may have beside one per byte of its text. */
 const EMPTY_EVENTS_MAX = 65_536
-/** Texts are ids without order for the most part: matches of a few bytes in them cost more than they save (2 to 4 %). */
+/** Long texts are ids without order for the most part: matches of a few bytes in them cost more than they save (2 to 4 %). */
 const TEXT_MATCH_MIN = 6
+/** Up to here both are tried: it takes little. */
+const TRIED_BYTES_MAX = 256 * 1024
 /** Up to this level zstd looks for long matches only. */
 const FAST_LEVEL_MAX = 3
 /** Allocated at once on the word of a header that may be wrong. */
@@ -92,7 +99,7 @@ export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: 
   }
   const eventColumns = encodeEventColumns(events, analysis.lineEnds, analysis, variablesOf(streams, analysis))
   const all = [...streams, eventColumns]
-  const frameA = deflate(Buffer.concat(FRAME_A.map(k => all[k])), zstdLevel, TEXT_MATCH_MIN)
+  const frameA = deflateTexts(Buffer.concat(FRAME_A.map(k => all[k])), zstdLevel)
   const frameB = deflate(Buffer.concat(FRAME_B.map(k => all[k])), zstdLevel)
 
   const varints = new VarintWriter()
@@ -217,10 +224,19 @@ function inflate(frame: Buffer, bytes: number): Buffer {
   return raw
 }
 
-function deflate(raw: Buffer, level: number, matchMin = 0): Buffer {
-  const params: Record<number, number> = { [constants.ZSTD_c_compressionLevel]: level }
-  if (matchMin > 0 && level > FAST_LEVEL_MAX) params[constants.ZSTD_c_minMatch] = matchMin
-  return zstdCompressSync(raw, { params, chunkSize: chunkOf(raw) })
+function deflateTexts(raw: Buffer, level: number): Buffer {
+  if (level <= FAST_LEVEL_MAX) return deflate(raw, level)
+  const long = deflate(raw, level, { [constants.ZSTD_c_minMatch]: TEXT_MATCH_MIN })
+  if (raw.length > TRIED_BYTES_MAX) return long
+  const any = deflate(raw, level)
+  return any.length < long.length ? any : long
+}
+
+function deflate(raw: Buffer, level: number, params: Record<number, number> = {}): Buffer {
+  return zstdCompressSync(raw, {
+    params: { [constants.ZSTD_c_compressionLevel]: level, ...params },
+    chunkSize: chunkOf(raw),
+  })
 }
 
 /** One chunk for the whole result: columns shrink to a third or less. */
@@ -232,13 +248,7 @@ function chunkOf(raw: Buffer): number {
 function chooseMode(text: Buffer, memory: ModeMemory): Mode | undefined {
   if (memory.mode !== undefined && ++memory.blocks < BLOCKS_PER_CHOICE) return memory.mode
   memory.blocks = 0
-  let sample = text
-  if (text.length > SAMPLE_BYTES) {
-    // From the middle, whole lines.
-    const from = text.indexOf(10, (text.length - SAMPLE_BYTES) >> 1) + 1
-    const end = text.lastIndexOf(10, from + SAMPLE_BYTES) + 1
-    if (end > from) sample = text.subarray(from, end)
-  }
+  const sample = text.length > SAMPLED_WHOLE_BYTES_MAX ? middleOf(text) : text
   let least = Number.POSITIVE_INFINITY
   memory.mode = undefined
   for (const mode of MODES) {
@@ -252,6 +262,14 @@ function chooseMode(text: Buffer, memory: ModeMemory): Mode | undefined {
     memory.mode = mode
   }
   return memory.mode
+}
+
+/** Whole lines. */
+function middleOf(text: Buffer): Buffer {
+  const bytes = Math.max(SAMPLE_BYTES_MIN, text.length * SAMPLE_SHARE)
+  const from = text.indexOf(10, (text.length - bytes) >> 1) + 1
+  const end = text.lastIndexOf(10, from + bytes) + 1
+  return end > from ? text.subarray(from, end) : text
 }
 
 function checkEvents(events: Events): void {
