@@ -5,17 +5,23 @@
 //   one; else what comes first is read.
 //   When the matches held are over `heldBytesMax`, the later half is dropped and its first place remembered as `until`:
 //   nothing from there on is held or read in this pass, and the next pass begins there. So memory is bounded by
-//   heldBytesMax and one block; the price is that blocks that reach over `until` are read once more per pass, and each
+//   heldBytesMax, one block and those kept inflated; the price is that blocks that reach over `until` are read once more per pass, and each
 //   pass gives out at least about half of heldBytesMax. A limit works the same way: what cannot be among the first
 //   `limit` is dropped, and blocks that hold only later events are never read.
+//   Of a block the matching rows are known before any text is (search/searched-block.ts): they are taken in order, and
+//   only those that can still be given out are written out.
 //   Order 'offset' is one such search per source, one after the other.
 
 import type { LiveSegment } from './catalogue-state.ts'
 import { eventId, type FoundEvent, LEVELS, TIME_IS_GUESSED } from './events.ts'
 import { Heap } from './heap.ts'
+import { Question } from './search/question.ts'
+import type { Rows } from './search/rows.ts'
+import type { SearchedBlock } from './search/searched-block.ts'
+import type { SearchedBlocks } from './search/searched-blocks.ts'
+import { byTime } from './search/time-order.ts'
 import { CorruptSegmentError } from './segment.ts'
 import type { SegmentBlock, SegmentRun } from './segment-block.ts'
-import { SegmentFilter } from './segment-filter.ts'
 import type { SegmentSummary } from './segment-manifest.ts'
 import { MissingSegmentError, type OpenSegment, type SegmentObjects } from './segment-objects.ts'
 import type { SourcePart } from './segment-writer.ts'
@@ -23,12 +29,14 @@ import type { Damage, SearchRequest } from './stores.ts'
 
 /** What a waiting match takes beside its text. */
 const HELD_EVENT_BYTES = 300
-/** Matches beyond a limit are dropped when there are this many more: a sort each time would cost more. */
-const BEYOND_LIMIT = 1000
+/** Rows of a block that are written out at a time while a limit may make the rest needless. */
+const ROWS_AT_ONCE_MIN = 16
+const ROWS_AT_ONCE_MAX = 4096
 
 export interface SearchParts {
   segments: LiveSegment[]
   objects: SegmentObjects
+  blocks: SearchedBlocks
   request: SearchRequest
   onDamage: (damage: Damage) => void
   /** The segment's file is not there. Rejects if that is no damage but a tidying. */
@@ -36,7 +44,7 @@ export interface SearchParts {
   heldBytesMax: number
 }
 
-/** A match that waits. Its text is a copy: a view would keep the whole block in memory. */
+/** A match that waits. */
 interface Held {
   rank: bigint
   timeNs: bigint
@@ -55,8 +63,12 @@ type Unread = { rank: bigint } & ({ segment: LiveSegment } | { opened: OpenSegme
 /** First and last place an event can have: with one of them a block is put in line or passed over. */
 interface Order {
   rank(timeNs: bigint, from: number): bigint
+  /** The rank is the offset, else the time. */
+  needsPlace: boolean
   ofSegment(summary: SegmentSummary): bigint
   ofBlock(block: SegmentBlock): { first: bigint; last: bigint }
+  /** Rows of a block (ascending) by rank. */
+  sorted(block: SearchedBlock<SegmentRun>, rows: Uint32Array): Uint32Array
   compare(a: Held, b: Held): number
 }
 
@@ -89,7 +101,7 @@ class Search {
   readonly #parts: SearchParts
   readonly #request: SearchRequest
   readonly #order: Order
-  readonly #filter: SegmentFilter
+  readonly #question: Question
   readonly #unread: Heap<Unread>
   readonly #held: Heap<Held>
   #heldBytes = 0
@@ -103,14 +115,14 @@ class Search {
     this.#parts = parts
     this.#request = parts.request
     this.#order = order
-    this.#filter = new SegmentFilter(parts.request)
+    this.#question = new Question(parts.request)
     this.#unread = new Heap((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0))
     this.#held = new Heap(order.compare)
     this.#left = parts.request.limit ?? Number.POSITIVE_INFINITY
   }
 
   async *run(): AsyncGenerator<FoundEvent> {
-    const segments = this.#parts.segments.filter(({ summary }) => !summary || this.#filter.couldHold(summary))
+    const segments = this.#parts.segments.filter(({ summary }) => !summary || this.#question.couldHold(summary))
     this.#progress.ofBlocks = segments.reduce((sum, { summary }) => sum + (summary?.blocks ?? 0), 0)
     do {
       this.#start = this.#until
@@ -160,46 +172,92 @@ class Search {
   }
 
   async #readDirectory(segment: LiveSegment): Promise<void> {
-    const opened = await this.#parts.objects.open(segment.name, this.#parts.onDamage)
+    const { objects, onDamage } = this.#parts
+    const opened = await objects.open(segment.name, onDamage)
     if (!segment.summary) this.#progress.ofBlocks += opened.blocks.length
-    for (const block of opened.blocks) {
+    const filters = this.#question.plan.asksFilters ? await objects.filters(opened, onDamage) : []
+    for (const [i, block] of opened.blocks.entries()) {
       const { first, last } = this.#order.ofBlock(block)
       const isPast = this.#start && last < this.#start.rank
-      if (isPast || !this.#filter.couldHoldBlock(block)) this.#passed(0)
+      const couldHold = this.#question.couldHoldBlock(block) && this.#question.couldMatch(filters[i])
+      if (isPast || !couldHold) this.#passed(0)
       else this.#unread.push({ rank: first, opened, block })
     }
   }
 
   async #readBlock(opened: OpenSegment, block: SegmentBlock): Promise<void> {
-    const events = await this.#parts.objects.readBlock(opened, block)
-    for (const { i, run, from } of this.#filter.matches(events)) {
-      const timeNs = events.times[i]
-      const held: Held = {
-        rank: this.#order.rank(timeNs, from),
-        timeNs,
-        run,
-        from,
-        bytes: Buffer.from(events.bytes.subarray(i === 0 ? 0 : events.ends[i - 1], events.ends[i])),
-        host: events.names[events.hosts[i]] || run.host,
-        app: events.names[events.apps[i]] || run.app,
-        level: events.levels[i],
-        flags: events.flags[i],
-        lines: events.lines[i],
-      }
-      if (this.#start && this.#order.compare(held, this.#start) < 0) continue
-      if (this.#until && this.#order.compare(held, this.#until) >= 0) continue
-      this.#held.push(held)
-      this.#heldBytes += costOf(held)
-      this.#bound()
-    }
+    await this.#parts.blocks.with(opened, block, searched => this.#take(searched))
     this.#passed(block.rawBytes)
   }
 
-  #bound(): void {
-    if (this.#held.size > this.#left + BEYOND_LIMIT) this.#cut(this.#left)
-    else if (this.#heldBytes > this.#parts.heldBytesMax && this.#held.size > 1) {
-      this.#cut(this.#held.size >>> 1)
+  /** The rows that match, in order, as far as they can be given out in this pass. */
+  #take(block: SearchedBlock<SegmentRun>): void {
+    const { yes, maybe } = block.judge(this.#question)
+    const rows = this.#order.sorted(block, yes.copy().or(maybe).list())
+    if (rows.length === 0) return
+    const places = new Places(block)
+    const isLimited = Number.isFinite(this.#left)
+    let atOnce = isLimited ? Math.max(ROWS_AT_ONCE_MIN, Math.min(this.#left, ROWS_AT_ONCE_MAX)) : rows.length
+    let taken = 0
+    for (let from = 0; from < rows.length && taken < this.#left; ) {
+      let to = Math.min(rows.length, from + atOnce)
+      // Of equal ranks the first ones may come last here.
+      const rank = places.rank(this.#order, rows[to - 1])
+      while (to < rows.length && places.rank(this.#order, rows[to]) === rank) to++
+      const part = rows.subarray(from, to).filter(row => this.#isInPass(places, row))
+      if (part.length > 0) taken += this.#hold(block, places, part.sort(), maybe)
+      // What follows has no lower rank.
+      if (this.#until && rank > this.#until.rank) return
+      from = to
+      atOnce = Math.max(atOnce, Math.min(atOnce * 2, ROWS_AT_ONCE_MAX))
     }
+  }
+
+  #isInPass(places: Places, row: number): boolean {
+    const rank = places.rank(this.#order, row)
+    return (!this.#start || rank >= this.#start.rank) && (!this.#until || rank <= this.#until.rank)
+  }
+
+  /** @param rows  ascending. Answers how many were held. */
+  #hold(block: SearchedBlock<SegmentRun>, places: Places, rows: Uint32Array, maybe: Rows): number {
+    const { bytes, ends } = block.textOf(rows)
+    const { times, hosts, apps, levels, flags, lines } = block.fields
+    const { query } = this.#question
+    let taken = 0
+    for (let k = 0; k < rows.length; k++) {
+      const row = rows[k]
+      const { run, from } = places.at(row)
+      const text = bytes.subarray(k === 0 ? 0 : ends[k - 1], ends[k])
+      const host = block.names[hosts[row]] || run.host
+      const app = block.names[apps[row]] || run.app
+      const level = levels[row]
+      if (maybe.has(row) && !query.matches({ bytes: text, host, app, level: LEVELS[level] ?? '', path: run.path }))
+        continue
+      const timeNs = times[row]
+      const rank = this.#order.rank(timeNs, from)
+      const held: Held = {
+        rank,
+        timeNs,
+        run,
+        from,
+        bytes: text,
+        host,
+        app,
+        level,
+        flags: flags[row],
+        lines: lines[row],
+      }
+      if (this.#start && this.#order.compare(held, this.#start) < 0) continue
+      if (this.#until && this.#order.compare(held, this.#until) >= 0) continue
+      // A copy: a view would keep the text of all of these rows in memory.
+      held.bytes = Buffer.from(text)
+      taken++
+      this.#held.push(held)
+      this.#heldBytes += costOf(held)
+      if (this.#heldBytes > this.#parts.heldBytesMax && this.#held.size > 1) this.#cut(this.#held.size >>> 1)
+    }
+    if (this.#held.size > this.#left) this.#cut(this.#left)
+    return taken
   }
 
   #cut(count: number): void {
@@ -216,6 +274,40 @@ class Search {
   }
 }
 
+/** Where rows lie in their sources; asked mostly in ascending order. */
+class Places {
+  readonly #block: SearchedBlock<SegmentRun>
+  #run = 0
+  /** Of the run at hand: its first row and the one behind its last. */
+  #first = 0
+  #behind: number
+
+  constructor(block: SearchedBlock<SegmentRun>) {
+    this.#block = block
+    this.#behind = block.runs[0]?.events ?? 0
+  }
+
+  at(row: number): { run: SegmentRun; from: number } {
+    const { runs, ends } = this.#block
+    if (row < this.#first) {
+      this.#run = 0
+      this.#first = 0
+      this.#behind = runs[0].events
+    }
+    while (row >= this.#behind) {
+      this.#first = this.#behind
+      this.#behind += runs[++this.#run].events
+    }
+    const runStart = this.#first === 0 ? 0 : ends[this.#first - 1]
+    const run = runs[this.#run]
+    return { run, from: run.from + (row === 0 ? 0 : ends[row - 1]) - runStart }
+  }
+
+  rank(order: Order, row: number): bigint {
+    return order.needsPlace ? order.rank(0n, this.at(row).from) : order.rank(this.#block.fields.times[row], 0)
+  }
+}
+
 /** 'newest' is 'oldest' from its end. */
 function timeOrder(order: 'oldest' | 'newest'): Order {
   const compare = (a: Held, b: Held) => {
@@ -228,12 +320,16 @@ function timeOrder(order: 'oldest' | 'newest'): Order {
         rank: timeNs => timeNs,
         ofSegment: ({ leastNs }) => leastNs,
         ofBlock: ({ leastNs, greatestNs }) => ({ first: leastNs, last: greatestNs }),
+        needsPlace: false,
+        sorted: ({ fields }, rows) => byTime(fields.times, rows),
         compare,
       }
     : {
         rank: timeNs => -timeNs,
         ofSegment: ({ greatestNs }) => -greatestNs,
         ofBlock: ({ leastNs, greatestNs }) => ({ first: -greatestNs, last: -leastNs }),
+        needsPlace: false,
+        sorted: ({ fields }, rows) => byTime(fields.times, rows).reverse(),
         compare: (a, b) => compare(b, a),
       }
 }
@@ -253,8 +349,18 @@ function offsetOrder(source: string): Order {
     rank: (_, from) => BigInt(from),
     ofSegment: ({ sources }) => bounds(sources.flatMap(part => rangesOf(part, source))).first,
     ofBlock: ({ runs }) => bounds(runs),
+    needsPlace: true,
+    // Runs lie by source and offset: what was read first comes first, unless two runs of one source overlap.
+    sorted: (block, rows) => sortedByPlace(block, rows),
     compare: (a, b) => a.from - b.from || Buffer.compare(a.bytes, b.bytes),
   }
+}
+
+function sortedByPlace(block: SearchedBlock<SegmentRun>, rows: Uint32Array): Uint32Array {
+  const places = new Places(block)
+  const froms = Float64Array.from(rows, row => places.at(row).from)
+  const order = Uint32Array.from(rows, (_, k) => k)
+  return order.sort((a, b) => froms[a] - froms[b] || a - b).map(k => rows[k])
 }
 
 function rangesOf(part: SourcePart, source: string): { source: string; from: number; to: number }[] {
@@ -265,10 +371,10 @@ async function sourcesOf(
   { segments, objects, request }: SearchParts,
   onDamage: (damage: Damage) => void,
 ): Promise<string[]> {
-  const filter = new SegmentFilter(request)
+  const question = new Question(request)
   const sources = new Set<string>()
   for (const { name, summary } of segments) {
-    if (summary && !filter.couldHold(summary)) continue
+    if (summary && !question.couldHold(summary)) continue
     const parts = summary?.sources ?? (await runsOf(name, objects, onDamage))
     for (const { source } of parts) if (!request.source || source === request.source) sources.add(source)
   }

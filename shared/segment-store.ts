@@ -13,6 +13,7 @@ import type { Gone, Manifest } from './manifest.ts'
 import type { Bucket, PacketId } from './messages.ts'
 import type { Packet } from './packet.ts'
 import { RangeSet } from './ranges.ts'
+import { SearchedBlocks } from './search/searched-blocks.ts'
 import { type BatchOptions, writeBatch } from './segment-batch.ts'
 import { goneKey, manifestKey, type SegmentSummary, type Words } from './segment-manifest.ts'
 import { SegmentObjects } from './segment-objects.ts'
@@ -67,6 +68,7 @@ export class SegmentStore implements EventStore {
   readonly #options: Required<SegmentStoreOptions>
   readonly #catalogue: Catalogue
   readonly #segments: SegmentObjects
+  readonly #blocks: SearchedBlocks
   readonly #tidying: Tidying
   readonly #words = new WeightedCache<Words>(WORDS_KEPT_MAX)
   /** Segments that searches of this process read just now → how many: they are not removed. */
@@ -76,6 +78,7 @@ export class SegmentStore implements EventStore {
     this.#options = options
     this.#catalogue = catalogue
     this.#segments = new SegmentObjects(objects)
+    this.#blocks = new SearchedBlocks(this.#segments)
     this.#tidying = new Tidying({
       objects,
       catalogue,
@@ -88,7 +91,7 @@ export class SegmentStore implements EventStore {
   /** A damaged catalogue does not keep it from opening: what is whole can be searched. */
   static async open(objects: ObjectStore, options: SegmentStoreOptions): Promise<SegmentStore> {
     const full = {
-      blockBytes: 4 * 1024 * 1024,
+      blockBytes: 16 * 1024 * 1024,
       zstdLevel: 9,
       tidyBelowBytes: 8 * 1024 * 1024,
       graceMs: 60 * 60 * 1000,
@@ -265,9 +268,9 @@ export class SegmentStore implements EventStore {
   #searchParts(
     segments: LiveSegment[],
     onDamage: (damage: Damage) => void,
-  ): Pick<SearchParts, 'segments' | 'objects' | 'onDamage' | 'assertNotTidied'> {
+  ): Pick<SearchParts, 'segments' | 'objects' | 'blocks' | 'onDamage' | 'assertNotTidied'> {
     const assertNotTidied = (name: string) => this.#assertNotTidied(name)
-    return { segments, objects: this.#segments, onDamage, assertNotTidied }
+    return { segments, objects: this.#segments, blocks: this.#blocks, onDamage, assertNotTidied }
   }
 
   get #batchOptions(): BatchOptions {

@@ -1,9 +1,10 @@
-// Sums over segments: every block that may hold something is looked at once, the newest first, in no other order.
-import { shapeId, shapeOf } from './search/shape.ts'
+// Sums over segments: every block that may hold something is looked at once, the newest first. What matches is counted
+// from columns; text is written out only where columns cannot tell whether it matches.
+import { Question } from './search/question.ts'
+import { sumBlock } from './search/sum-block.ts'
 import { Tally } from './search/tally.ts'
 import { CorruptSegmentError } from './segment.ts'
-import type { SegmentBlock, SegmentEvents } from './segment-block.ts'
-import { SegmentFilter } from './segment-filter.ts'
+import type { SegmentBlock } from './segment-block.ts'
 import { MissingSegmentError, type OpenSegment } from './segment-objects.ts'
 import type { SearchParts } from './segment-search.ts'
 import type { Damage, Summary, SummaryRequest } from './stores.ts'
@@ -16,15 +17,18 @@ type SummaryParts = Omit<SearchParts, 'request' | 'heldBytesMax'> & {
 export async function summariseSegments(parts: SummaryParts): Promise<Summary> {
   const { request, objects, onDamage, monotonic } = parts
   const endMs = monotonic() + (request.workMsMax ?? Number.POSITIVE_INFINITY)
-  const filter = new SegmentFilter(request)
+  const question = new Question(request)
   const tally = new Tally(request)
   const blocks: { opened: OpenSegment; block: SegmentBlock }[] = []
   for (const { name, summary } of parts.segments) {
     request.signal?.throwIfAborted()
-    if (summary && !filter.couldHold(summary)) continue
+    if (summary && !question.couldHold(summary)) continue
     await tolerant(parts, onDamage, async () => {
       const opened = await objects.open(name, onDamage)
-      for (const block of opened.blocks) if (filter.couldHoldBlock(block)) blocks.push({ opened, block })
+      const filters = question.plan.asksFilters ? await objects.filters(opened, onDamage) : []
+      for (const [i, block] of opened.blocks.entries()) {
+        if (question.couldHoldBlock(block) && question.couldMatch(filters[i])) blocks.push({ opened, block })
+      }
     })
   }
   blocks.sort((a, b) =>
@@ -37,7 +41,9 @@ export async function summariseSegments(parts: SummaryParts): Promise<Summary> {
       tally.isComplete = false
       break
     }
-    await tolerant(parts, onDamage, async () => sum(tally, filter, await objects.readBlock(opened, block)))
+    await tolerant(parts, onDamage, () =>
+      parts.blocks.with(opened, block, searched => sumBlock(searched, question, tally)),
+    )
     bytes += block.rawBytes
     request.onProgress?.({ blocks: done + 1, ofBlocks: blocks.length, bytes })
   }
@@ -55,21 +61,5 @@ async function tolerant(
     if (!(error instanceof CorruptSegmentError)) throw error
     if (error instanceof MissingSegmentError) await assertNotTidied(error.segment)
     onDamage({ where: error.where, reason: error.reason })
-  }
-}
-
-function sum(tally: Tally, filter: SegmentFilter, events: SegmentEvents): void {
-  const { names, ends, bytes } = events
-  for (const { i, run } of filter.matches(events)) {
-    tally.events++
-    tally.lines += events.lines[i]
-    tally.bars?.add(events.times[i], events.levels[i])
-    tally.countLevel(events.levels[i], 1)
-    tally.count('hosts', names[events.hosts[i]] || run.host, 1)
-    tally.count('apps', names[events.apps[i]] || run.app, 1)
-    tally.count('paths', run.path, 1)
-    if (!tally.has('templates')) continue
-    const shape = shapeOf(bytes.subarray(i === 0 ? 0 : ends[i - 1], ends[i]))
-    tally.count('templates', shapeId(shape), 1, shape.toString())
   }
 }

@@ -53,7 +53,7 @@ for (const [name, options] of SHAPES) {
         ...(random() < 0.1 && { source: sample.source }),
         ...(random() < 0.5 && { limit: Math.floor(random() * 200) }),
       }
-      const shown = JSON.stringify({ ...request, query: text }, (_, v) => (typeof v === 'bigint' ? `${v}` : v))
+      const shown = JSON.stringify({ seed, ...request, query: text }, (_, v) => (typeof v === 'bigint' ? `${v}` : v))
       const expected = scan(everything, request)
       const cut = request.limit === undefined ? expected : expected.slice(0, request.limit)
       if (expected.length > 0) withResults++

@@ -95,7 +95,8 @@ function any(parts: Compiled[]): Compiled {
   }
 }
 
-function fieldTest(field: QueryField, parts: string[]): Test {
+/** Looks at the fields only. */
+export function fieldTest(field: QueryField, parts: string[]): Test {
   const folded = parts.map(fold)
   // Events come in runs with the same host, path and app: the last answer mostly holds for the next.
   let lastValue: string | undefined

@@ -54,11 +54,21 @@ export class Rows {
 
   get count(): number {
     let count = 0
-    for (const word of this.words) {
-      let bits = word - ((word >>> 1) & 0x55555555)
-      bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333)
-      count += Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
-    }
+    for (const word of this.words) count += bitsIn(word)
+    return count
+  }
+
+  /** Of [from, to). */
+  countBetween(from: number, to: number): number {
+    if (from >= to) return 0
+    const { words } = this
+    const first = from >>> 5
+    const last = (to - 1) >>> 5
+    const firstBits = 0xffffffff << (from & 31)
+    const lastBits = 0xffffffff >>> (31 - ((to - 1) & 31))
+    if (first === last) return bitsIn(words[first] & firstBits & lastBits)
+    let count = bitsIn(words[first] & firstBits) + bitsIn(words[last] & lastBits)
+    for (let i = first + 1; i < last; i++) count += bitsIn(words[i])
     return count
   }
 
@@ -100,4 +110,10 @@ export class Rows {
     }
     return rows
   }
+}
+
+function bitsIn(word: number): number {
+  let bits = word - ((word >>> 1) & 0x55555555)
+  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333)
+  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }

@@ -10,7 +10,6 @@
 // - Names of months and weekdays, as time stamps have them, are marks; spaces and tabs count as one space.
 // - The rules are such that a template of the columns codec, whose variables are words with a digit, has one shape:
 //   search/shape-of-rows.ts leans on that, and looks before it does.
-import { withoutLineEnd } from '../events.ts'
 
 /** What follows in a longer shape does not count. Long lines are data more than text. */
 export const SHAPE_BYTES_MAX = 1024
@@ -43,7 +42,8 @@ const scratch = Buffer.alloc(SHAPE_BYTES_MAX + 2 * MARK.length)
 export function shapeOf(bytes: Buffer): Buffer {
   let end = bytes.indexOf(0x0a)
   if (end < 0) end = bytes.length
-  else end = withoutLineEnd(bytes.subarray(0, end + 1)).length
+  // Also where the line feed behind it is not there (yet).
+  if (end > 0 && bytes[end - 1] === 0x0d) end--
   let out = 0
   let at = 0
   while (at < end && out < SHAPE_BYTES_MAX) {

@@ -12,7 +12,7 @@ import { acrossParts } from './across-parts.ts'
 import { type ColumnParts, DICTIONARY, END, INTEGER, lastAtMost, NUMERAL, TEXT, type Variable } from './column-parts.ts'
 import { type Joins, joinsOn, MAYBE, NO, testColumn, unless, YES } from './column-tests.ts'
 import { couldStandWithin, StampText } from './stamp-text.ts'
-import { noneOf, unknown, type Verdict } from './verdict.ts'
+import { maybeOnly, noneOf, unknown, type Verdict } from './verdict.ts'
 
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
@@ -56,7 +56,7 @@ export class SoughtRows {
     }
     const { yes, maybe } = this.#verdict
     // Only a part of what the query asks for was sought.
-    if (!this.#sought.isWhole) return { yes: noneOf(yes.size).yes, maybe: maybe.or(yes) }
+    if (!this.#sought.isWhole) return maybeOnly(this.#verdict)
     return { yes, maybe: maybe.without(yes) }
   }
 

@@ -29,6 +29,10 @@ export function isNone({ yes, maybe }: Verdict): boolean {
 
 // These may write into their arguments, which are of no use afterwards.
 
+export function maybeOnly({ yes, maybe }: Verdict): Verdict {
+  return { yes: new Rows(yes.size), maybe: maybe.or(yes) }
+}
+
 export function not({ yes, maybe }: Verdict): Verdict {
   return { yes: yes.or(maybe).invert(), maybe }
 }

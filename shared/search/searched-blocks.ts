@@ -1,0 +1,42 @@
+// Blocks of segments, opened for search; those that were looked into lately are kept, so that the next search neither reads
+// nor inflates them.
+import { CorruptBlockError } from '../block.ts'
+import { CorruptSegmentError } from '../segment.ts'
+import type { SegmentBlock, SegmentRun } from '../segment-block.ts'
+import type { OpenSegment, SegmentObjects } from '../segment-objects.ts'
+import { WeightedCache } from '../weighted-cache.ts'
+import { openSearchedBlock, type SearchedBlock } from './searched-block.ts'
+
+/** Inflated columns of about a gigabyte of text. */
+const BLOCK_BYTES_KEPT_MAX = 128 * 1024 * 1024
+
+export class SearchedBlocks {
+  readonly #objects: SegmentObjects
+  readonly #kept = new WeightedCache<SearchedBlock<SegmentRun>>(BLOCK_BYTES_KEPT_MAX)
+
+  constructor(objects: SegmentObjects) {
+    this.#objects = objects
+  }
+
+  /**
+   * What `look` answers. It must not keep the block, nor wait for anything: what the block has grown to is counted after it.
+   * Throws CorruptSegmentError.
+   */
+  async with<T>(segment: OpenSegment, block: SegmentBlock, look: (block: SearchedBlock<SegmentRun>) => T): Promise<T> {
+    const key = `${segment.name} ${block.position}`
+    try {
+      const searched = this.#kept.get(key) ?? (await this.#open(segment, block))
+      const answer = look(searched)
+      this.#kept.set(key, searched, searched.heldBytes)
+      return answer
+    } catch (cause) {
+      if (!(cause instanceof CorruptBlockError)) throw cause
+      throw new CorruptSegmentError(`${segment.file.name} block at ${block.position}`, cause.message, { cause })
+    }
+  }
+
+  async #open(segment: OpenSegment, block: SegmentBlock): Promise<SearchedBlock<SegmentRun>> {
+    const body = await this.#objects.readBody(segment, block)
+    return openSearchedBlock(block.kind, body, block.runs, block.names)
+  }
+}
