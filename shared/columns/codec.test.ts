@@ -126,6 +126,13 @@ test('logs come back, and pay', t => {
   t.end()
 })
 
+test('a date that is none is not taken for the day that was met before it', t => {
+  const lines = ['2026-02-27 10:11:12 a day\n', '2021-82-27 10:11:12 a day\n', '2023-50-27T10:11:12 a day\n']
+  const text = Buffer.from(lines.join('').repeat(200))
+  for (const mode of MODES) t.ok(roundTrip(text, mode), mode)
+  t.end()
+})
+
 test('random texts come back', { timeout: 0 }, t => {
   t.comment(`BUCKTAIL_TEST_SEED=${SEED}`)
   const logs = logTexts(100_000)

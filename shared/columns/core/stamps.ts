@@ -70,7 +70,8 @@ export function stampDigits(format: i32): i32 {
 
 /** Days since 1970; -1 for no day of the years 1970 to YEAR_MAX. */
 function daysOf(year: i32, month: i32, day: i32): i32 {
-  const key = year * 512 + month * 32 + day
+  // Each has two digits at most: 2021-82-27, which is none, must not look like the day that was asked for before.
+  const key = (year * 100 + month) * 100 + day
   if (key === dayKey) return dayNumber
   if (month < 1 || month > 12 || day < 1 || day > load8(MONTH_DAYS + month)) return -1
   if (year < 1970 || year > YEAR_MAX) return -1
