@@ -1,7 +1,9 @@
 // From collected bytes to events: where each ends, and its time, level, host and application. Columns as those of
 // shared/events, kept from packet to packet and grown in place.
+import type { Analysis } from '../shared/columns/codec.ts'
 import { EVENT_BYTES_MAX, type Events, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
 import type { Span } from './builder.ts'
+import { KnownLines } from './known-lines.ts'
 import type { LineParser } from './parse/line-parser.ts'
 
 /** The columns of a packet index names with 16 bits. */
@@ -10,10 +12,14 @@ const NAMES_MAX = 60_000
 const NAMES_BYTES_MAX = 1024 * 1024
 const EVENTS_AT_FIRST = 8192
 const NEWLINE = 0x0a
+const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0]
+const LOW = 1 - HIGH
 
 export class EventColumns {
   #ends = new Uint32Array(EVENTS_AT_FIRST)
   #times = new BigInt64Array(EVENTS_AT_FIRST)
+  /** The same memory: a BigInt per line costs as much as all of the rest. */
+  #halves = new Int32Array(this.#times.buffer)
   #lines = new Uint16Array(EVENTS_AT_FIRST)
   #hosts = new Uint16Array(EVENTS_AT_FIRST)
   #apps = new Uint16Array(EVENTS_AT_FIRST)
@@ -29,12 +35,31 @@ export class EventColumns {
   #lastHostId = 0
   #lastApp = ''
   #lastAppId = 0
+  readonly #known = new KnownLines()
+  /** Of all of the text, as the codec found them: lines of one source may end those of another, where one has no end. */
+  #lineEnds: Uint32Array | undefined
+  /** The line of the codec that holds the place come to. */
+  #line = 0
+  /** Fields of the line at hand, from the parser or known without it. */
+  #level = 0
+  #host = ''
+  #app = ''
+  #flag = 0
+  #timeLow = 0
+  #timeHigh = 0
+  /** The last time of a parser, and its halves. */
+  #timeNs = 0n
+  #parsedLow = 0
+  #parsedHigh = 0
+  /** The parser of the span does not know the time of the line before yet. */
+  #isParserBehind = false
 
   /**
    * The events of all spans; of the first ones only, where a packet cannot hold more names: `bytes` of the answer tells
    * how far it came. The answer is a view of these columns and of `bytes`: it is good until the next call.
+   * @param analysis  of exactly these bytes, if the codec took them: most lines are known from others then
    */
-  fill(bytes: Buffer, spans: readonly Span[]): Events {
+  fill(bytes: Buffer, spans: readonly Span[], analysis?: Analysis): Events {
     this.#count = 0
     this.#runs = []
     this.#names = ['']
@@ -43,11 +68,16 @@ export class EventColumns {
     this.#nameBytes = 0
     this.#lastHost = this.#lastApp = ''
     this.#lastHostId = this.#lastAppId = 0
+    this.#lineEnds = analysis?.lineEnds
+    this.#line = 0
+    if (analysis !== undefined) this.#known.begin(analysis, bytes)
     let done = 0
     for (const span of spans) {
       done = this.#fillSpan(bytes, span)
       if (done < span.end) break
     }
+    this.#known.end()
+    this.#lineEnds = undefined
     const count = this.#count
     return {
       runs: this.#runs,
@@ -66,25 +96,26 @@ export class EventColumns {
   /** @returns where it stopped: the end of the span, unless the names are full */
   #fillSpan(bytes: Buffer, span: Span): number {
     const first = this.#count
-    const at =
-      span.eventEnds === undefined ? this.#fillLines(bytes, span) : this.#fillJoined(bytes, span, span.eventEnds)
-    this.#addRun(span.label, span.offset, at - span.start, this.#count - first)
+    const { eventEnds, parser, label } = span
+    const at = eventEnds === undefined ? this.#fillLines(bytes, span) : this.#fillJoined(bytes, span, eventEnds)
+    this.#catchUp(parser)
+    this.#addRun(label, span.offset, at - span.start, this.#count - first)
     return at
   }
 
   /** Every line is an event; a longer one is several, with the fields of its beginning. */
   #fillLines(bytes: Buffer, span: Span): number {
-    const { parser, end, readMs } = span
+    const { end } = span
     let isMidLine = span.isMidLine
     let at = span.start
     while (at < end && !this.#isFull) {
-      const lineEnd = lineEndAt(bytes, at, end)
-      parser.parse(bytes, at, Math.min(lineEnd, at + EVENT_BYTES_MAX), readMs)
+      const lineEnd = this.#lineEndAt(bytes, at, end)
+      this.#tell(bytes, at, lineEnd, span)
       for (; lineEnd - at > EVENT_BYTES_MAX; isMidLine = true) {
         at += pieceBytes(bytes, at)
-        this.#push(at, isMidLine ? 0 : 1, span, parser)
+        this.#push(at, isMidLine ? 0 : 1, span)
       }
-      this.#push(lineEnd, isMidLine ? 0 : 1, span, parser)
+      this.#push(lineEnd, isMidLine ? 0 : 1, span)
       isMidLine = false
       at = lineEnd
     }
@@ -93,34 +124,90 @@ export class EventColumns {
 
   /** Events of several lines: the first tells the fields. Their ends were found when they were read. */
   #fillJoined(bytes: Buffer, span: Span, eventEnds: Uint32Array): number {
-    const { parser, readMs } = span
     let isMidLine = span.isMidLine
     let at = span.start
     for (let n = 0; n < eventEnds.length && !this.#isFull; n++) {
       const end = eventEnds[n]
-      parser.parse(bytes, at, lineEndAt(bytes, at, end), readMs)
-      let lines = isMidLine ? -1 : 0
-      for (let next = at; next < end; next = lineEndAt(bytes, next, end)) lines++
+      const firstEnd = this.#lineEndAt(bytes, at, end)
+      this.#tell(bytes, at, firstEnd, span)
+      let lines = isMidLine ? 0 : 1
+      for (let next = firstEnd; next < end; next = this.#lineEndAt(bytes, next, end)) lines++
       isMidLine = bytes[end - 1] !== NEWLINE
       at = end
-      this.#push(at, lines, span, parser)
+      this.#push(at, lines, span)
     }
     return at
+  }
+
+  /** Behind the end of the line that `at` is in, or `end` where it does not end before. */
+  #lineEndAt(bytes: Buffer, at: number, end: number): number {
+    const lineEnds = this.#lineEnds
+    if (lineEnds === undefined) {
+      const newline = bytes.indexOf(NEWLINE, at)
+      return newline < 0 || newline >= end ? end : newline + 1
+    }
+    while (lineEnds[this.#line] <= at) this.#line++
+    return Math.min(lineEnds[this.#line], end)
+  }
+
+  /** Time, level, host and application of the line [at, lineEnd), the one last found. */
+  #tell(bytes: Buffer, at: number, lineEnd: number, { parser, readMs }: Span): void {
+    const known = this.#known
+    const line = this.#line
+    const isWhole =
+      this.#lineEnds !== undefined &&
+      this.#lineEnds[line] === lineEnd &&
+      (line === 0 ? 0 : this.#lineEnds[line - 1]) === at &&
+      lineEnd - at <= EVENT_BYTES_MAX
+    const readSeconds = Math.floor(readMs / 1000)
+    if (isWhole && known.find(line, at, lineEnd, parser, readSeconds)) {
+      this.#level = known.level
+      this.#host = known.host
+      this.#app = known.app
+      this.#flag = 0
+      this.#timeLow = known.timeLow
+      this.#timeHigh = known.timeHigh
+      this.#isParserBehind = true
+      return
+    }
+    this.#catchUp(parser)
+    parser.parse(bytes, at, Math.min(lineEnd, at + EVENT_BYTES_MAX), readMs)
+    if (isWhole) known.learn(line, at, lineEnd, parser, readSeconds)
+    this.#level = parser.level
+    this.#host = parser.host
+    this.#app = parser.app
+    this.#flag = parser.timeIsGuessed ? TIME_IS_GUESSED : 0
+    if (parser.timeNs !== this.#timeNs) {
+      this.#timeNs = parser.timeNs
+      this.#parsedLow = Number(BigInt.asIntN(32, parser.timeNs))
+      this.#parsedHigh = Number(BigInt.asIntN(32, parser.timeNs >> 32n))
+    }
+    this.#timeLow = this.#parsedLow
+    this.#timeHigh = this.#parsedHigh
+  }
+
+  /** A line without a time has that of the line before it in its source, also if that was known without the parser. */
+  #catchUp(parser: LineParser): void {
+    if (!this.#isParserBehind) return
+    this.#isParserBehind = false
+    parser.inherit((BigInt(this.#timeHigh) << 32n) | BigInt(this.#timeLow >>> 0))
   }
 
   get #isFull(): boolean {
     return this.#names.length >= NAMES_MAX || this.#nameBytes >= NAMES_BYTES_MAX
   }
 
-  #push(end: number, lines: number, { label }: Span, fields: LineParser): void {
+  #push(end: number, lines: number, { label }: Span): void {
     const i = this.#count++
     if (i === this.#ends.length) this.#grow()
     this.#ends[i] = end
-    this.#times[i] = fields.timeNs
+    this.#halves[2 * i + LOW] = this.#timeLow
+    this.#halves[2 * i + HIGH] = this.#timeHigh
     this.#lines[i] = lines
-    this.#levels[i] = fields.level
-    this.#flags[i] = fields.timeIsGuessed ? TIME_IS_GUESSED : 0
-    const { host, app } = fields
+    this.#levels[i] = this.#level
+    this.#flags[i] = this.#flag
+    const host = this.#host
+    const app = this.#app
     if (host === '' || host === label.host) this.#hosts[i] = 0
     else {
       if (host !== this.#lastHost) {
@@ -165,18 +252,13 @@ export class EventColumns {
     const size = this.#ends.length * 2
     this.#ends = grown(new Uint32Array(size), this.#ends)
     this.#times = grown(new BigInt64Array(size), this.#times)
+    this.#halves = new Int32Array(this.#times.buffer)
     this.#lines = grown(new Uint16Array(size), this.#lines)
     this.#hosts = grown(new Uint16Array(size), this.#hosts)
     this.#apps = grown(new Uint16Array(size), this.#apps)
     this.#levels = grown(new Uint8Array(size), this.#levels)
     this.#flags = grown(new Uint8Array(size), this.#flags)
   }
-}
-
-/** After the line's end, or `end` where the line does not end before. */
-function lineEndAt(bytes: Buffer, at: number, end: number): number {
-  const newline = bytes.indexOf(NEWLINE, at)
-  return newline < 0 || newline >= end ? end : newline + 1
 }
 
 /** Length of a piece of a longer event: not through a UTF-8 sequence, where there is one. */

@@ -68,6 +68,10 @@ export class Zone {
     }
   }
 
+  get isUtc(): boolean {
+    return this.#format === undefined
+  }
+
   /**
    * An hour that happens twice (autumn) is taken as the first of the two; one that does not exist (spring) as if the
    * clock had not been moved yet.

@@ -5,6 +5,12 @@ import { afterColour, isDigit, isLetter, isWordByte } from './words.ts'
 /** How far behind the time (or the start) a level is looked for, in bytes. */
 const LEVEL_WINDOW_BYTES = 96
 
+/** How far behind a word, or behind the window for one that begins in it, bytes are looked at. */
+const LEVEL_AHEAD_BYTES = 32
+
+/** Nothing at or behind this offset was looked at by the last `findLevel`. */
+export let levelSeenTo = 0
+
 const LEVEL_WORD_BYTES_MIN = 3
 const LEVEL_WORD_BYTES_MAX = 13
 
@@ -103,9 +109,11 @@ export function levelOfNumber(number: number): number {
  * `from` with a colon behind it (error: …, PHP Warning: …); the value of level, lvl or severity (level=info, "level":"warn").
  */
 export function findLevel(b: Buffer, from: number, end: number): number {
+  levelSeenTo = from + LEVEL_WINDOW_BYTES + LEVEL_AHEAD_BYTES
   const limit = Math.min(end, from + LEVEL_WINDOW_BYTES)
   let isFirst = true
   let at = from
+  let aheadTo = 0
   while (at < limit) {
     if (!isLetter(b[at])) {
       // Letters behind a digit, as in 0xINFO, begin no word.
@@ -123,23 +131,30 @@ export function findLevel(b: Buffer, from: number, end: number): number {
       continue
     }
     if (isLevelKey(b, start, at)) {
+      aheadTo = at + LEVEL_AHEAD_BYTES
       const level = levelOfValue(b, at, end)
-      if (level > 0) return level
+      if (level > 0) return seen(level, aheadTo)
     }
     const after = at < end ? b[at] : 0x20
     if (isUpper(b, start, at) || stands(b, from, start, after, isFirst)) {
       const level = levelOfWord(b, start, at)
-      if (level > 0) return level
+      if (level > 0) return seen(level, Math.max(at + 1, aheadTo))
     }
     if (isFirst && (length === 3 || length === 4 || length === 5)) {
+      aheadTo = Math.max(aheadTo, at + LEVEL_AHEAD_BYTES)
       const level = levelOfIdiom(b, start, at, end, after)
-      if (level > 0) return level
+      if (level > 0) return seen(level, aheadTo)
       // PHP's level is the word behind it.
       if (isWord(PHP, b, start, at)) continue
     }
     isFirst = false
   }
   return 0
+}
+
+function seen(level: number, to: number): number {
+  levelSeenTo = to
+  return level
 }
 
 /** The word fills its place in a way in which a level does, whatever its case. */

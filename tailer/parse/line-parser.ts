@@ -5,10 +5,10 @@
 // process id, a level), as the value of time= or ts=, or in the brackets of an access log. A date in a sentence is not
 // the line's time.
 import { isRequest, readAccessLine } from './access-line.ts'
-import { TimeRead } from './clock-parts.ts'
+import { isWeekday, TimeRead } from './clock-parts.ts'
 import { beginsJournalEntry, JournalEntry } from './journal-export.ts'
 import { JsonLine } from './json-line.ts'
-import { findLevel, levelOfLetter, levelOfSeverity, levelOfWord } from './level.ts'
+import { findLevel, levelOfLetter, levelOfSeverity, levelOfWord, levelSeenTo } from './level.ts'
 import { isAppKey, isHostKey, nextPair, Pair, timeValueAt } from './logfmt.ts'
 import { Names } from './names.ts'
 import {
@@ -41,6 +41,17 @@ const WORDS_BEFORE_MAX = 5
 /** The greatest `<n>` there is: facility 23, severity 7. */
 const PRIORITY_MAX = 191
 
+/** How far behind the start of a time its readers look, at most, before they know that it is none. */
+const TIME_AHEAD_BYTES = 96
+/** Behind a time its zone may stand. */
+export const ZONE_AHEAD_BYTES = 8
+
+/** How a time is written, where the whole of it is in one piece and is read in one way only. */
+export type TimeForm = 'iso' | 'access' | 'short' | 'epoch' | 'syslog' | 'asctime' | 'other'
+
+/** What a time needs beside what is written: nothing, the zone, the year (and the zone), the day. */
+export type TimeBasis = 'fixed' | 'local' | 'yearless' | 'dayless'
+
 /** One per source: a line without a time takes that of the line before. Never throws, whatever the bytes are. */
 export class LineParser {
   /** Since 1970. */
@@ -52,6 +63,17 @@ export class LineParser {
   /** '': the line names none. */
   host = ''
   app = ''
+
+  // How the answer was found, so that it can be used again without looking (tailer/known-lines.ts):
+  // another event that is equal in [start, seenTo) and at least so long has the same level, host, application, and its
+  // time at the same place. Behind the time and the place of its zone (ZONE_AHEAD_BYTES), numbers of four and more digits
+  // may differ in their digits.
+  /** Infinite: all of it may count. */
+  seenTo = 0
+  timeAt = -1
+  timeEnd = -1
+  timeForm: TimeForm = 'other'
+  timeBasis: TimeBasis = 'fixed'
 
   readonly #time = new TimeRead()
   readonly #settled: SettledTime
@@ -76,6 +98,9 @@ export class LineParser {
    * @param readMs  when it was read: the time if there is no other, and the year for times without one
    */
   parse(bytes: Buffer, start: number, end: number, readMs: number): void {
+    this.seenTo = start
+    this.timeAt = this.timeEnd = -1
+    this.timeForm = 'other'
     this.level = 0
     this.host = ''
     this.app = ''
@@ -83,10 +108,41 @@ export class LineParser {
       this.timeIsGuessed = false
       this.#hasPrevious = true
       this.timeNs = this.#settled.nanoseconds(this.#time, Math.floor(readMs / 1000))
+      this.timeBasis = this.#basis()
     } else {
       this.timeIsGuessed = true
       if (!this.#hasPrevious) this.timeNs = BigInt(Math.floor(readMs)) * 1_000_000n
     }
+  }
+
+  /** The line before had this time: known without this parser. */
+  inherit(timeNs: bigint): void {
+    this.timeNs = timeNs
+    this.#hasPrevious = true
+  }
+
+  #basis(): TimeBasis {
+    const { hasYear, hasDay, isUtc } = this.#time
+    if (hasYear) return isUtc || this.#settled.isUtc ? 'fixed' : 'local'
+    return hasDay ? 'yearless' : 'dayless'
+  }
+
+  get isZoneUtc(): boolean {
+    return this.#settled.isUtc
+  }
+
+  #seeAll(): void {
+    this.seenTo = Number.POSITIVE_INFINITY
+  }
+
+  #see(to: number): void {
+    if (to > this.seenTo) this.seenTo = to
+  }
+
+  #seeTime(at: number, end: number): void {
+    this.timeAt = at
+    this.timeEnd = end
+    this.#see(end + ZONE_AHEAD_BYTES)
   }
 
   /** @returns whether #time was read */
@@ -96,23 +152,32 @@ export class LineParser {
     const at = skipSpace(b, hasByteOrderMark ? start + 3 : start, end)
     if (at >= end) return false
     const first = b[at]
-    if (first === 0x7b) return this.#readJson(b, at, lineEnd)
-    if (first === 0x3c) {
-      const after = this.#readPriority(b, at, end)
-      if (after > 0) return this.#readSyslog(b, after, end)
-    }
     if (isLetter(first)) {
       const after = readSyslogTime(b, at, end, this.#time)
       if (after > 0) {
+        this.timeForm = 'syslog'
+        this.#seeTime(at, after)
         this.#takeOrigin(b, after, end, false)
         return true
       }
+      this.#see(b[at + 3] === 0x20 && !isWeekday(b, at) ? at + TIME_AHEAD_BYTES : at + 4)
+      if (!isLetter(b[at + 1])) this.#seeAll()
       if (this.#readLetter(b, at, end)) return true
+    } else if (first === 0x7b) {
+      this.#seeAll()
+      return this.#readJson(b, at, lineEnd)
+    } else if (first === 0x3c) {
+      this.#seeAll()
+      const after = this.#readPriority(b, at, end)
+      if (after > 0) return this.#readSyslog(b, after, end)
     } else if (first === 0x5b) {
+      if (!isLetter(b[at + 2]) && levelOfLetter(b, at + 1, at + 2) > 0) this.#seeAll()
       if (this.#readLetter(b, at + 1, end)) return true
     } else if (first === 0x5f) {
+      this.#seeAll()
       if (beginsJournalEntry(b, at, lineEnd)) return this.#readJournalEntry(b, at, lineEnd)
     } else if (first === 0x2a || first === 0x2e) {
+      this.#seeAll()
       if (this.#readCisco(b, at, end)) return true
     }
     return this.#readPlain(b, at, end)
@@ -237,17 +302,32 @@ export class LineParser {
   #takeOrigin(b: Buffer, at: number, end: number, isStrict: boolean): void {
     const hostAt = at + 1
     const hostEnd = wordEnd(b, hostAt, end)
+    this.#see(hostEnd + 1)
     const isHost =
       at < end && b[at] === 0x20 && hostEnd > hostAt && b[hostEnd - 1] !== 0x3a && isHostName(b, hostAt, hostEnd)
     if (isStrict && !isHost) return
     const tagAt = isHost ? hostEnd + 1 : hostAt
     const tagEnd = this.#takeApp(b, tagAt, end)
     if (isHost && (!isStrict || tagEnd > tagAt)) this.host = this.#hosts.get(b, hostAt, hostEnd)
-    if (this.level === 0) this.level = findLevel(b, skipSpace(b, tagEnd, end), end)
+    if (this.level !== 0) return
+    this.level = findLevel(b, skipSpace(b, tagEnd, end), end)
+    this.#see(levelSeenTo)
   }
 
   /** `name[pid]:`, `name(pam)[pid]:`, `name:`. @returns the offset after the colon, or `at` */
   #takeApp(b: Buffer, at: number, end: number): number {
+    const after = this.#readTag(b, at, end)
+    if (after > at) this.#see(after)
+    else {
+      // Further than to the first space it did not look.
+      let to = at
+      while (to < end && b[to] !== 0x20) to++
+      this.#see(to + 1)
+    }
+    return after
+  }
+
+  #readTag(b: Buffer, at: number, end: number): number {
     let next = at
     while (next < end && isAppByte(b[next])) next++
     const nameEnd = next
@@ -275,13 +355,19 @@ export class LineParser {
       const isFirst = words === 0
       const after = this.#readTimeAt(b, open, end, isFirst, time)
       if (after > 0) {
+        // Others were tried before: those fail within the time, but for the last ones.
+        if (this.timeForm === 'epoch' || this.timeForm === 'other') this.#see(open + TIME_AHEAD_BYTES)
+        this.#seeTime(open, after)
         this.#takeRest(b, start, at, open, after, end)
         return true
       }
       const next = wordEnd(b, at, end)
       if (isProse(b, open, next) && !isLabel(b, open, next, end, isFirst)) break
       at = skipSpace(b, next, end)
+      const isTimeLike = isDigit(b[open]) || (isFirst && b[open + 3] === 0x20) || b[open] === 0x40
+      this.#see(Math.max(at + 24, isTimeLike ? open + TIME_AHEAD_BYTES : open + 16))
     }
+    this.#seeAll()
     if (readAccessLine(b, start, end, time)) return true
     this.level = findLevel(b, start, end)
     return false
@@ -290,7 +376,9 @@ export class LineParser {
   /** What stands before and behind the time [open, after) of a line that begins at `start`. */
   #takeRest(b: Buffer, start: number, at: number, open: number, after: number, end: number): void {
     if (open === start) {
+      this.#see(after + 10)
       if (isContainerLine(b, after, end)) {
+        this.#seeAll()
         const wroteAt = wordEnd(b, after + 8, end) + 1
         if (wroteAt < end) this.#readWritten(b, wroteAt, end, true, true)
         return
@@ -300,10 +388,17 @@ export class LineParser {
       this.#takeFileName(b, start, at)
       this.level = findLevel(b, start, at) || redisLevel(b, start, at, after, end)
     }
-    if (timeValueAt(b, open, end) >= 0) this.#takePairs(b, start, end)
+    if (timeValueAt(b, open, end) >= 0) {
+      this.#seeAll()
+      this.#takePairs(b, start, end)
+    }
     // What follows is the client's to choose: an upper-case word in its request is no level.
     if (isRequest(b, after, end)) this.level = 0
-    else if (this.level === 0) this.level = findLevel(b, after, end) || mongoLevel(b, after, end)
+    else if (this.level === 0) {
+      this.level = findLevel(b, after, end)
+      this.#see(levelSeenTo)
+      if (this.level === 0) this.level = mongoLevel(b, after, end)
+    }
   }
 
   /** Host and application of a line that is pairs of key=value. */
@@ -320,7 +415,8 @@ export class LineParser {
     if (!isDigit(b[at])) {
       if (isFirst && isLetter(b[at])) {
         let after = readAsctime(b, at, end, time)
-        if (after < 0) after = readNamedDay(b, at, end, time)
+        if (after > 0) this.timeForm = 'asctime'
+        else after = readNamedDay(b, at, end, time)
         if (after > 0) return after
       }
       if (isFirst && b[at] === 0x40) {
@@ -332,10 +428,13 @@ export class LineParser {
       const after = readIso(b, value, end, time)
       return after > 0 ? after : readEpoch(b, value, end, time)
     }
+    this.timeForm = 'iso'
     let after = readIso(b, at, end, time)
     if (after > 0) return after
+    this.timeForm = 'access'
     after = readAccessTime(b, at, end, time)
     if (after > 0) return after
+    this.timeForm = 'short'
     after = isFirst ? readShortTime(b, at, end, time) : -1
     if (after > 0) {
       // So short a time is believed only with a level behind it, with at most a process id between.
@@ -343,11 +442,13 @@ export class LineParser {
       if (word < end && isDigit(b[word])) word = skipOpening(b, skipSpace(b, wordEnd(b, word, end), end), end)
       const next = wordEnd(b, word, end)
       const level = levelOfWord(b, word, next) || findLevel(b, word - 1, Math.min(end, next + 1))
+      this.#see(next + 2)
       if (level > 0) {
         this.level = level
         return after
       }
     }
+    this.timeForm = 'other'
     after = readDayFirst(b, at, end, time)
     if (after > 0) return after
     after = readCompact(b, at, end, time)
@@ -372,6 +473,7 @@ export class LineParser {
         return after
       }
     }
+    this.timeForm = 'epoch'
     after = readEpoch(b, at, end, time)
     return after > 0 && after < end && isSeparator(b[after]) ? after : -1
   }
@@ -381,6 +483,7 @@ export class LineParser {
     if ((b[start + 10] | 0x20) !== 0x74 || after >= end || b[after] !== 0x20 || !this.#time.isUtc) return
     const hostEnd = wordEnd(b, after + 1, end)
     const tagEnd = wordEnd(b, hostEnd + 1, end)
+    this.#see(tagEnd + 1)
     if (tagEnd - hostEnd < 3 || b[tagEnd - 1] !== 0x3a || levelOfWord(b, after + 1, hostEnd) > 0) return
     // `name[pid]:` is a tag; a bare `name:` only behind a time as rsyslog writes it, to the microsecond.
     const hasPid = b[tagEnd - 2] === 0x5d && isDigit(b[tagEnd - 3])

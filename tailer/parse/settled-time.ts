@@ -23,6 +23,11 @@ export class SettledTime {
     this.#zone = new Zone(zone)
   }
 
+  /** Of times that tell no zone. */
+  get isUtc(): boolean {
+    return this.#zone.isUtc
+  }
+
   /** Since 1970. Logs are read after they were written: what was not written is the latest that it can be by then. */
   nanoseconds(time: TimeRead, readSeconds: number): bigint {
     let { seconds } = time
