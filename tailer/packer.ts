@@ -22,7 +22,7 @@ export class Packer {
    */
   pack(origin: Origin, bytes: Buffer, spans: readonly Span[]): { packet: Packet; events: Events } {
     const analysed = bytes.length < COLUMNS_BYTES_MIN ? undefined : analyseText(bytes, this.#modeOf(spans))
-    const events = this.#columns.fill(bytes, spans)
+    const events = this.#columns.fill(bytes, spans, analysed?.analysis)
     const columns = events.bytes.length === bytes.length ? analysed : undefined
     return { packet: encodePacket(origin, events, { columns }), events }
   }
