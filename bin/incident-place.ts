@@ -73,7 +73,10 @@ export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentP
         mayDelete: () => stores.archivePlace.clockAgrees(),
         ...(only !== undefined && { only }),
       }),
-    close: () => stores.archivePlace.close(),
+    close: () => {
+      stores.archivePlace.close()
+      void stores.indexPlace.close()
+    },
   }
 }
 

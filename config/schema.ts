@@ -136,8 +136,44 @@ export const Settings = z.strictObject({
     .describe('Indexes and archives. One per environment; two at once do no harm.'),
   index: z
     .strictObject({
+      kind: z
+        .enum(['folder', 'elasticsearch'], { error: 'folder or elasticsearch' })
+        .default('folder')
+        .describe('Where the recent index is: a folder, or Elasticsearch 8 or 9 (docs/elasticsearch.md).'),
       folder: text().optional().describe('Folder of the recent index. Unset: `index` in the data folder.'),
       keep: duration('1h', '3650d').prefault('7d').describe('How long lines stay in the recent index.'),
+      nodes: z
+        .array(z.url({ protocol: /^https?$/, error: 'an address such as https://es1.example.org:9200' }), {
+          error: 'a list of addresses',
+        })
+        .max(32, 'at most 32')
+        .default([])
+        .describe('Elasticsearch: addresses of its nodes. One that does not answer is passed over.'),
+      api_key: text()
+        .optional()
+        .describe('Elasticsearch: an API key (base64); better in BUCKTAIL_INDEX_API_KEY than in a file.'),
+      username: text().optional().describe('Elasticsearch: a user, in place of an API key.'),
+      password: text().optional().describe('Elasticsearch: its password; better in BUCKTAIL_INDEX_PASSWORD.'),
+      ca: text()
+        .optional()
+        .describe('Elasticsearch: PEM file of the authority that signed its certificates. Unset: those of the system.'),
+      shards: z
+        .int({ error: 'a whole number' })
+        .min(1)
+        .max(1024)
+        .default(1)
+        .describe('Elasticsearch: shards of one day. One is good for some 50 GB of log a day.'),
+      mode: z
+        .enum(['standard', 'logsdb'], { error: 'standard or logsdb' })
+        .default('standard')
+        .describe('Elasticsearch: kind of its indexes. logsdb is untried (docs/elasticsearch.md).'),
+      rejects: text()
+        .optional()
+        .describe('Elasticsearch: folder for documents that it refuses. Unset: `rejects` in the data folder.'),
+    })
+    .refine(({ kind, nodes }) => kind !== 'elasticsearch' || nodes.length > 0, {
+      error: 'elasticsearch needs index.nodes: the addresses of its nodes',
+      path: ['nodes'],
     })
     .prefault({})
     .describe('The recent index.'),

@@ -13,6 +13,7 @@ import { channelConfig } from '../channel.ts'
 import { checkDataVersion, ownFolders } from '../data-folder.ts'
 import { EXIT, type ExitCode } from '../fail.ts'
 import { filesGiven } from '../files-given.ts'
+import { openIndexPlace } from '../index-place.ts'
 import { readCredentials } from '../keyring.ts'
 import { foldersOf, settingsOf } from '../settings.ts'
 import { counted, isTerminal, Output } from '../terminal.ts'
@@ -41,6 +42,7 @@ export async function check(flags: Flags): Promise<number> {
   const items: Item[] = [
     ['data folder', () => dataFolder(foldersOf(settings).data)],
     ['files', () => files(settings)],
+    ...(flags.offline ? [] : [['index', () => index(settings)] satisfies Item]),
     ...(flags.offline ? [] : [['archive', () => archive(settings)] satisfies Item]),
     ...ROLES.map((role): Item => [`keys of ${role}`, () => keys(settings, role)]),
     ...(flags.offline ? [] : settings.bucks.map((address): Item => [`buck ${address}`, () => buck(settings, address)])),
@@ -86,6 +88,18 @@ function files({ tailer, data }: Settings): string {
 }
 
 /** A folder is made by whoever writes first; a bucket has to be there and to answer. */
+async function index(settings: Settings): Promise<string> {
+  if (settings.index.kind === 'folder') return foldersOf(settings).index
+  const place = await openIndexPlace(settings, realWorld({ log: SILENT }), 'check')
+  try {
+    await place.index.lacking([])
+    const trouble = place.trouble()
+    return trouble === undefined ? `${place.name} answers` : `? ${trouble}`
+  } finally {
+    await place.close()
+  }
+}
+
 async function archive(settings: Settings): Promise<string> {
   if (settings.archive.kind === 'folder') return foldersOf(settings).archive
   const place = await openArchiveObjects(settings, realWorld({ log: SILENT }))

@@ -4,6 +4,7 @@ import type { Settings } from '../../config/schema.ts'
 import { formatAddress, parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { Decisions } from '../../shared/decisions.ts'
+import { Releases } from '../../shared/releases.ts'
 import { TaskBoard } from '../../shared/task-board.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { CommandError, EXIT } from '../fail.ts'
@@ -15,7 +16,7 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
   const { archie: own } = settings
   const credentials = credentialsOf(settings, 'archie')
   const writer = `archie-${credentials.keys!.id}`
-  const { index, archive, archiveObjects, archivePlace } = await openStores(settings, world, writer)
+  const { index, archive, archiveObjects, archivePlace, indexPlace } = await openStores(settings, world, writer)
   const histories = historyFolders(settings, world, writer)
   const archie = await serveArchie(
     {
@@ -32,6 +33,7 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
       index,
       archive,
       decisions: new Decisions(archiveObjects),
+      releases: new Releases(archiveObjects),
       histories: new Histories({
         board: new TaskBoard(archiveObjects, world),
         summaries: () => archive.summaries(),
@@ -45,7 +47,11 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
   return {
     listens: [`http ${archie.address}`],
     ended: aborted(signal),
-    close: () => archie.close().finally(() => archivePlace.close()),
+    close: () =>
+      archie.close().finally(() => {
+        archivePlace.close()
+        return indexPlace.close()
+      }),
   }
 }
 

@@ -27,7 +27,8 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
   const folder = foldersOf(settings).porter
   openDataFolder(folder)
   const lock = await lockAfterFormerRun(folder)
-  const { index, archive, archiveObjects, archivePlace } = await openStores(settings, world, `porter-${keys.id}`)
+  const stores = await openStores(settings, world, `porter-${keys.id}`)
+  const { index, archive, archiveObjects, archivePlace, indexPlace } = stores
   const board = new TaskBoard(archiveObjects, world)
   const histories = historyFolders(settings, world, `porter-${keys.id}`)
   const dialer = createDialer(channelConfig(settings, 'porter', credentials, keys), world, 'buck')
@@ -67,8 +68,8 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
       index,
       archive,
       lease: new Lease(archiveObjects, { name: keys.id }, world),
-      storeTrouble: () => archivePlace.trouble(),
-      clockAgrees: () => archivePlace.clockAgrees(),
+      storeTrouble: () => archivePlace.trouble() ?? indexPlace.trouble(),
+      clockAgrees: () => archivePlace.clockAgrees() && indexPlace.clockAgrees(),
     },
   )
   const { host, port } = parseAddress(own.http)!

@@ -100,6 +100,11 @@ export class ElasticStore implements EventStore {
     return this.#troubles.values().next().value
   }
 
+  /** False: the cluster's clock says that ours is wrong. */
+  get clockAgrees(): boolean {
+    return !this.#troubles.has('clock')
+  }
+
   close(): Promise<void> {
     return this.#connection.close()
   }
@@ -241,7 +246,12 @@ export class ElasticStore implements EventStore {
 
   /** Several who ask at once are answered by one look. */
   #refresh(signal?: AbortSignal): Promise<void> {
-    this.#refreshing ??= this.#noted('reading', () => this.#holdings.refresh(signal)).finally(() => {
+    const { clock } = this.#options.world
+    const look = async () => {
+      await this.#holdings.refresh(signal)
+      if (clock.monotonic() - this.#clockAskedMs >= CLOCK_EVERY_MS) await this.#compareClocks()
+    }
+    this.#refreshing ??= this.#noted('reading', look).finally(() => {
       this.#refreshing = undefined
     })
     return this.#refreshing
@@ -293,10 +303,11 @@ export class ElasticStore implements EventStore {
     return answer.count
   }
 
-  async #failIfClocksDiffer(): Promise<void> {
-    const { clock } = this.#options.world
-    if (clock.monotonic() - this.#clockAskedMs < CLOCK_EVERY_MS && !this.#troubles.has('clock')) return
-    await this.#noted('clock', async () => {
+  /** A cluster that does not tell its time (a right that is missing) is taken for agreeing: tailers vouch for the clock too. */
+  async #compareClocks(): Promise<void> {
+    const { clock, log } = this.#options.world
+    this.#clockAskedMs = clock.monotonic()
+    try {
       const [{ epoch }] = await this.#connection.ask<{ epoch: string }[]>({
         what: 'the time of the cluster not asked',
         method: 'GET',
@@ -304,13 +315,22 @@ export class ElasticStore implements EventStore {
         query: { format: 'json', h: 'epoch' },
       })
       const apartMs = clock.now() - Number(epoch) * 1000
-      if (Math.abs(apartMs) > CLOCK_APART_MS_MAX) {
-        throw new ElasticError(
+      if (Math.abs(apartMs) <= CLOCK_APART_MS_MAX) this.#troubles.delete('clock')
+      else {
+        this.#troubles.set(
+          'clock',
           `this machine's clock is ${Math.round(apartMs / 1000)} s from Elasticsearch's: nothing is deleted by age until they agree. Set both by NTP`,
         )
       }
-      this.#clockAskedMs = clock.monotonic()
-    })
+    } catch (error) {
+      log.debug('the time of the cluster could not be had', { error })
+    }
+  }
+
+  async #failIfClocksDiffer(): Promise<void> {
+    await this.#compareClocks()
+    const trouble = this.#troubles.get('clock')
+    if (trouble !== undefined) throw new ElasticError(trouble)
   }
 }
 
