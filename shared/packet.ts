@@ -67,7 +67,8 @@ export class UnknownPacketVersionError extends Error {
 }
 
 /**
- * @param options.columns  what the codec made of the events' bytes: the body is columns then, else lines
+ * @param options.columns  what the codec made of the events' bytes: the body is columns then, unless these do not
+ *   give the text back; else lines
  * @param options.level    of zstd
  */
 export function encodePacket(
@@ -79,7 +80,8 @@ export function encodePacket(
     events.runs.map(r => [r.source, r.host, r.path, r.app, r.from, r.to, r.start, r.events, r.parent ?? '']),
     events.names,
   ])
-  const body = columns === undefined ? encodeBlock(events, level) : finishColumnsBlock(events, columns, level)
+  const inColumns = columns && finishColumnsBlock(events, columns, level)
+  const body = inColumns ?? encodeBlock(events, level)
   const sha256 = createHash('sha256').update(meta).update(body).digest()
   let lines = 0
   for (const count of events.lines) lines += count
@@ -88,7 +90,7 @@ export function encodePacket(
   const bytes = Buffer.allocUnsafe(PACKET_HEADER_BYTES + meta.length + body.length)
   bytes.writeUInt32BE(MAGIC, 0)
   bytes.writeUInt8(VERSION, 4)
-  bytes.writeUInt8(columns === undefined ? KIND_LINES : KIND_COLUMNS, 5)
+  bytes.writeUInt8(inColumns === undefined ? KIND_LINES : KIND_COLUMNS, 5)
   bytes.writeUInt16BE(0, 6)
   bytes.writeUInt32BE(meta.length, 8)
   bytes.writeUInt32BE(body.length, 12)

@@ -85,10 +85,13 @@ export interface EncodedBlock {
 export function encodeSegmentBlock(events: SegmentEvents, position: number, level: number): EncodedBlock {
   // The mode is chosen for each block anew: what is worth it for a packet is not yet for 16 MB.
   const encoded = analyseText(events.bytes, new ModeMemory())
-  const kind = encoded ? 'columns' : 'lines'
   // The analysis is a view of the codec's memory: first all that is made of it.
-  const tokens = TokenSet.of(events, encoded?.analysis)
-  const body = encoded ? finishColumnsBlock(events, encoded, level) : encodeBlock(events, level)
+  let tokens = TokenSet.of(events, encoded?.analysis)
+  const inColumns = encoded && finishColumnsBlock(events, encoded, level)
+  const kind = inColumns ? 'columns' : 'lines'
+  // Columns that do not give the text back are not written, and list no words.
+  if (encoded && !inColumns) tokens = TokenSet.of(events, undefined)
+  const body = inColumns ?? encodeBlock(events, level)
   const filter = tokens.encode(body.length)
   const meta = encodeMeta(events)
   const { lines, levels, leastNs, greatestNs } = columnBounds(events)

@@ -3,7 +3,15 @@ import { test } from 'tap'
 import { CorruptBlockError } from '../block.ts'
 import { EVENT_BYTES_MAX, type Events } from '../events.ts'
 import { MODES } from './codec.ts'
-import { decodeColumnsBlock, encodeColumnsBlock, inflateFrame, ModeMemory, readColumnsHeader } from './columns-block.ts'
+import {
+  analyseText,
+  decodeColumnsBlock,
+  encodeColumnsBlock,
+  finishColumnsBlock,
+  inflateFrame,
+  ModeMemory,
+  readColumnsHeader,
+} from './columns-block.ts'
 import { Dice, eventsOf, logTexts, rounds, testSeed, wildText } from './texts.test-support.ts'
 import { openColumns } from './view.ts'
 
@@ -163,6 +171,16 @@ test('every cut and every flipped bit of a block is found, by decoder and view',
     if (!isRefused(flipped)) t.fail(`bit ${bit}`)
   }
   t.ok(isRefused(Buffer.concat([block, Buffer.from([0])])), 'a byte too many')
+  t.end()
+})
+
+test('a block that would not give its text back is not made', t => {
+  const events = eventsOf(Buffer.from('2024-01-02 03:04:05 one 1\n'.repeat(20)))
+  const other = Buffer.from('2024-01-02 03:04:05 one 2\n'.repeat(20))
+  t.equal(finishColumnsBlock(events, analyseText(other, new ModeMemory())!, 1), undefined)
+  t.ok(finishColumnsBlock(events, analyseText(events.bytes, new ModeMemory())!, 1))
+  const empty = { ...events, ends: new Uint32Array(100_000) }
+  t.equal(finishColumnsBlock(empty, analyseText(events.bytes, new ModeMemory())!, 1), undefined, 'too many events')
   t.end()
 })
 

@@ -80,7 +80,7 @@ export function analyseText(text: Buffer, memory: ModeMemory): Encoded | undefin
 /**
  * @param zstdLevel  1 for packets (the tailer's time is dear), 9 for segments (read for years)
  * @param memory     where the chosen mode is kept; without it every block is a choice of its own
- * @returns undefined if columns do not pay or the text does not fit: use kind lines
+ * @returns undefined if columns do not pay, the text does not fit or would not come back: use kind lines
  */
 export function encodeColumnsBlock(events: Events, zstdLevel: number, memory = new ModeMemory()): Buffer | undefined {
   const encoded = analyseText(events.bytes, memory)
@@ -88,24 +88,29 @@ export function encodeColumnsBlock(events: Events, zstdLevel: number, memory = n
 }
 
 /**
- * The second half: what the events say beyond their text, and compression.
- * @param encoded  of these events' bytes
+ * The second half: what the events say beyond their text, and compression. The streams are decoded again and compared:
+ * a fault of the encoder must cost speed and size, never a line.
+ * @param encoded  of these events' bytes; not good any more afterwards
+ * @returns undefined if the block would not give back what it was made of: use kind lines
  */
-export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: number): Buffer {
+export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: number): Buffer | undefined {
   const { streams, analysis } = encoded
   const count = events.ends.length
-  if (count > BLOCK_EVENTS_MAX || count > events.bytes.length + EMPTY_EVENTS_MAX) {
-    throw new RangeError(`${count} events of ${events.bytes.length} bytes are too many for a block of columns`)
+  if (count > BLOCK_EVENTS_MAX || count > events.bytes.length + EMPTY_EVENTS_MAX) return undefined
+  const all = [...streams, encodeEventColumns(events, analysis.lineEnds, analysis, variablesOf(streams, analysis))]
+  const textsRaw = Buffer.concat(FRAME_A.map(k => all[k]))
+  const numbersRaw = Buffer.concat(FRAME_B.map(k => all[k]))
+  const lengths = all.map(stream => stream.length)
+  if (!givesBack(events.bytes, [...split(textsRaw, FRAME_A, lengths), ...split(numbersRaw, FRAME_B, lengths)])) {
+    return undefined
   }
-  const eventColumns = encodeEventColumns(events, analysis.lineEnds, analysis, variablesOf(streams, analysis))
-  const all = [...streams, eventColumns]
-  const frameA = deflateTexts(Buffer.concat(FRAME_A.map(k => all[k])), zstdLevel)
-  const frameB = deflate(Buffer.concat(FRAME_B.map(k => all[k])), zstdLevel)
+  const frameA = deflateTexts(textsRaw, zstdLevel)
+  const frameB = deflate(numbersRaw, zstdLevel)
 
   const varints = new VarintWriter()
   varints.put(events.ends.length)
   varints.put(events.bytes.length)
-  for (const stream of all) varints.put(stream.length)
+  for (const length of lengths) varints.put(length)
   varints.put(frameA.length)
   const block = Buffer.concat([Buffer.alloc(VARINTS_AT), varints.bytes, frameA, frameB])
   block[0] = VERSION
@@ -113,6 +118,23 @@ export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: 
   block.writeUInt32LE(crc32(block.subarray(5)), 1)
   return block
 }
+
+/** @param streams  with their numbers, in any order */
+function givesBack(text: Buffer, streams: [number, Buffer][]): boolean {
+  const inOrder: Streams = []
+  for (const [k, stream] of streams) if (k !== EVENT_STREAM) inOrder[k] = stream
+  try {
+    if (columnsCodec().decode(inOrder, text.length).equals(text)) return true
+  } catch (error) {
+    if (!(error instanceof CorruptBlockError)) throw error
+  }
+  if (!wasFaultTold)
+    process.emitWarning('columns did not give a text back and lines were written instead: please report it')
+  wasFaultTold = true
+  return false
+}
+
+let wasFaultTold = false
 
 /** @throws CorruptBlockError */
 export function decodeColumnsBlock(block: Buffer, runs: Run[], names: string[]): Events {
@@ -204,11 +226,16 @@ export function inflateFrame(header: ColumnsHeader, name: 'A' | 'B'): Buffer[] {
   const numbers = name === 'A' ? FRAME_A : FRAME_B
   const bytes = numbers.reduce((sum, k) => sum + header.streamBytes[k], 0)
   const frame = inflate(name === 'A' ? header.frameA : header.frameB, bytes)
+  return split(frame, numbers, header.streamBytes).map(([, stream]) => stream)
+}
+
+/** Streams that lie end to end, with their numbers. */
+function split(raw: Buffer, numbers: number[], lengths: number[]): [number, Buffer][] {
   let at = 0
   return numbers.map(k => {
     const from = at
-    at += header.streamBytes[k]
-    return frame.subarray(from, at)
+    at += lengths[k]
+    return [k, raw.subarray(from, at)]
   })
 }
 

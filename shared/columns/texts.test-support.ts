@@ -79,10 +79,15 @@ export function wildText(dice: Dice, logs: readonly Buffer[]): Buffer {
     return Buffer.from(Array.from({ length: 1 + dice.below(20_000) }, () => dice.pick([...letters])).join(''))
   }
   if (kind === 2) {
-    return Buffer.from(
-      Array.from({ length: 1 + dice.below(400) }, () => dice.pick(PIECES)).join(dice.pick(['', ' ', '\n'])),
-      'latin1',
-    )
+    // The same pieces again and again, so that they become templates; some with other digits: dates that are none.
+    const chosen = Array.from({ length: 1 + dice.below(6) }, () => dice.pick(PIECES))
+    const pieces = Array.from({ length: 1 + dice.below(400) }, () => {
+      const piece = dice.pick(chosen)
+      return dice.below(3) === 0
+        ? piece.replace(/\d/g, digit => (dice.below(4) === 0 ? `${dice.below(10)}` : digit))
+        : piece
+    })
+    return Buffer.from(pieces.join(dice.pick(['', ' ', '\n'])), 'latin1')
   }
   const log = dice.pick(logs)
   const from = dice.below(Math.max(1, log.length - 1))
