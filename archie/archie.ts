@@ -11,6 +11,7 @@ import { LIVE_TOKEN_SECONDS, mintLiveToken } from '../shared/face/live-token.ts'
 import { answerWithProblems, HttpProblem } from '../shared/face/problem.ts'
 import { Fleet } from '../shared/fleet.ts'
 import { type Dialer, RefusedError } from '../shared/link.ts'
+import type { Releases } from '../shared/releases.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { FreshSource } from './fresh-source.ts'
@@ -47,6 +48,8 @@ export interface ArchieParts {
   archive: EventStore
   /** What operators decided about holes. */
   decisions?: Decisions
+  /** What left the archive, or never went into it, by decision. */
+  releases?: Releases
   /** Time ranges of the archive as indexes of their own. */
   histories?: Histories
 }
@@ -84,7 +87,7 @@ export async function startArchie(config: ArchieConfig, parts: ArchieParts): Pro
   const fresh = new FreshSource(members, index, world)
   const ledger = new LedgerReader(
     members,
-    { index, archive, decisions: parts.decisions },
+    { index, archive, decisions: parts.decisions, releases: parts.releases },
     { holeAfterMs: config.holeAfterMs ?? HOLE_AFTER_MS },
   )
 

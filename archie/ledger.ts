@@ -7,6 +7,7 @@ import { computeLedger, type Ledger } from '../shared/ledger.ts'
 import type { Reply } from '../shared/link.ts'
 import { isGoneGenuine, isManifestGenuine } from '../shared/manifest.ts'
 import type { Asks, Bucket, SourceRecord, TailerContact } from '../shared/messages.ts'
+import type { Releases } from '../shared/releases.ts'
 import type { EventStore } from '../shared/stores.ts'
 
 /** What is needed of a buck. A Link is one; archie/folder-holder.ts another. */
@@ -24,6 +25,7 @@ export interface LedgerStores {
   archive: EventStore
   /** Beside the archive. */
   decisions?: Decisions
+  releases?: Releases
 }
 
 export interface LedgerSettings {
@@ -102,7 +104,9 @@ export class LedgerReader {
         gone.push(...inventory.gone)
       }
     }
-    const known = { ...told, manifests, gone, inventories, index, archive, ...(decisions && { decisions }) }
+    const releases = await this.#stores.releases?.list()
+    const decided = { ...(decisions && { decisions }), ...(releases && { releases }) }
+    const known = { ...told, manifests, gone, inventories, index, archive, ...decided }
     return computeLedger({ ...known, ...this.#settings, unreachable })
   }
 

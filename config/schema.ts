@@ -1,7 +1,7 @@
 // The settings: one schema is the types, the defaults, the checks and the reference page (docs/settings.md).
 // Every key is also an environment variable: BUCKTAIL_ and its path in capitals (tailer.disk_limit: BUCKTAIL_TAILER_DISK_LIMIT).
 import { z } from 'zod'
-import { address, bytes, duration } from './values.ts'
+import { address, bytes, duration, moment, moments } from './values.ts'
 
 const text = () => z.string({ error: 'a text' }).min(1, 'must not be empty')
 const texts = () => z.array(text(), { error: 'a list' })
@@ -131,6 +131,17 @@ export const Settings = z.strictObject({
       hole_after: duration('1s', '3650d')
         .prefault('24h')
         .describe('After so long without the tailer, what no buck holds counts as a hole.'),
+      history_start: moment()
+        .optional()
+        .describe(
+          'Buckets before this time are neither indexed nor archived; the ledger names them as released. Unset: all are.',
+        ),
+      exclude: z
+        .array(moments(), { error: 'a list of FROM/TO' })
+        .default([])
+        .describe(
+          'Spans of time, FROM/TO, whose buckets are neither indexed nor archived (a flood, a test); the ledger names them as released.',
+        ),
     })
     .prefault({})
     .describe('Indexes and archives. One per environment; two at once do no harm.'),

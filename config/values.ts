@@ -80,6 +80,44 @@ export function bytes(least: string) {
     .meta({ kind: `size, at least ${least}` })
 }
 
+const MOMENT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z)?$/
+
+/** "2026-03-01", "2026-03-01T12:00:00Z" → milliseconds since 1970. */
+export function moment() {
+  return z
+    .string({ error: 'a day or a time, such as 2026-03-01 or 2026-03-01T12:00:00Z' })
+    .transform((text, context) => momentOf(text, context))
+    .meta({ kind: 'day or time' })
+}
+
+/** "FROM/TO" → two moments, the second not included. */
+export function moments() {
+  return z
+    .string({ error: 'FROM/TO, such as 2026-03-01T12:00:00Z/2026-03-01T13:00:00Z' })
+    .transform((text, context) => {
+      const [from, to, more] = text.split('/')
+      if (to === undefined || more !== undefined) {
+        context.addIssue({ code: 'custom', message: `"${text}" is not FROM/TO` })
+        return z.NEVER
+      }
+      const span = { fromMs: momentOf(from, context), toMs: momentOf(to, context) }
+      if (span.fromMs >= span.toMs)
+        context.addIssue({ code: 'custom', message: `${text}: the first is not before the second` })
+      return span
+    })
+    .meta({ kind: 'FROM/TO' })
+}
+
+function momentOf(text: string, context: z.RefinementCtx): number {
+  const ms = MOMENT.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(ms)) return ms
+  context.addIssue({
+    code: 'custom',
+    message: `"${text}" is not a day or a time: write 2026-03-01 or 2026-03-01T12:00:00Z`,
+  })
+  return z.NEVER
+}
+
 export function address() {
   return z
     .string({ error: 'an address, such as 127.0.0.1:7700' })

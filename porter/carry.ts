@@ -11,6 +11,7 @@ import type { Link } from '../shared/link.ts'
 import type { Bucket, PacketId } from '../shared/messages.ts'
 import { CorruptPacketError, type Packet, packetEvents, packetKey } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
+import type { Release, Releases } from '../shared/releases.ts'
 import type { Added, EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import type { BuckView } from './buck-view.ts'
@@ -83,6 +84,8 @@ export interface CarryParts {
   world: Pick<World, 'clock' | 'random' | 'log'>
   indexBatchBytes: number
   archiveBatchBytes: number
+  releases?: Pick<Releases, 'add' | 'sequences'>
+  isExcluded?(bucket: Bucket): boolean
 }
 
 export class Carry {
@@ -107,7 +110,12 @@ export class Carry {
     this.#parts = parts
   }
 
-  async run(errands: Errand[], signal: AbortSignal): Promise<void> {
+  async run(all: Errand[], signal: AbortSignal): Promise<void> {
+    const { isExcluded } = this.#parts
+    const excluded = isExcluded ? all.filter(({ bucket }) => isExcluded(bucket)) : []
+    if (excluded.length > 0) await this.#release(excluded)
+    const errands = excluded.length > 0 ? all.filter(errand => !excluded.includes(errand)) : all
+    if (errands.length === 0 || signal.aborted) return
     const readings = await this.#readInventories(errands)
     if (signal.aborted) return
     const located = union(readings)
@@ -118,6 +126,48 @@ export class Carry {
     if (signal.aborted) return
     const told = await this.#tellArchived(archive, located, readings)
     this.#settle(readings, located, failed, index, archive, told)
+  }
+
+  /**
+   * Buckets that are not to be kept: their packets are named for the ledger, the tailers' words on them are kept, and the
+   * bucks may forget them as if they were archived.
+   */
+  async #release(errands: Errand[]): Promise<void> {
+    const { releases, world } = this.#parts
+    const asArchive = errands.map(errand => ({ ...errand, forArchive: true }))
+    const readings = await this.#readInventories(asArchive)
+    const located = union(readings)
+    const lane = await this.#openLane('archive', readings, located)
+    const known = (await releases?.sequences()) ?? new Map<string, RangeSet>()
+    const sequences: Sequences = new Map()
+    for (const { id } of located.values()) {
+      const key = epochKey(id)
+      if (!lane.lacking.has(packetKey(id)) || known.get(key)?.has(id.sequence)) continue
+      const ranges = sequences.get(key) ?? new RangeSet()
+      ranges.add(id.sequence, id.sequence + 1)
+      sequences.set(key, ranges)
+    }
+    if (lane.hasFailed) return
+    if (sequences.size > 0) {
+      await releases?.add({
+        kind: 'excluded',
+        why: 'porter.history_start or porter.exclude',
+        who: 'porter',
+        atMs: Math.floor(world.clock.now()),
+        sources: rangesOf(readings),
+        sequences: Object.fromEntries([...sequences].map(([key, ranges]) => [key, [...ranges]])),
+      })
+    }
+    await this.#add(lane, [])
+    if (lane.hasFailed) return
+    const told = await this.#tellArchived(lane, located, readings, new Set())
+    const nowMs = world.clock.monotonic()
+    for (const { view, errand, version } of readings) {
+      view.done(errand.bucket, version, 'indexed')
+      if ([...told].some(reading => reading.view === view && reading.errand === errand)) {
+        view.done(errand.bucket, version, 'archived')
+      } else view.failed(errand.bucket, nowMs)
+    }
   }
 
   async #readInventories(errands: Errand[]): Promise<Reading[]> {
@@ -297,14 +347,19 @@ export class Carry {
   }
 
   /** The buckets of which every reachable buck, holder or not, now knows what is archived; with the bucks told. */
-  async #tellArchived(lane: Lane, located: Map<string, Located>, readings: Reading[]): Promise<Set<Reading>> {
+  async #tellArchived(
+    lane: Lane,
+    located: Map<string, Located>,
+    readings: Reading[],
+    excluded?: Set<string>,
+  ): Promise<Set<Reading>> {
     const { troubles } = this.#parts
     const told = new Set<Reading>()
     if (lane.hasFailed || lane.buckets.size === 0) return told
     let lacking: Set<string>
     try {
       // Asked of the store itself, not concluded from what was added.
-      lacking = new Set((await lane.store.lacking(lane.ids)).map(packetKey))
+      lacking = excluded ?? new Set((await lane.store.lacking(lane.ids)).map(packetKey))
     } catch (error) {
       troubles.note('archive not asked what it lacks', error)
       lane.hasFailed = true
@@ -388,6 +443,22 @@ async function tellWords(link: Link, logId: string, readings: Reading[]): Promis
   if (ofThisLife.length === 0) return
   const buckets = ofThisLife.map(({ errand, number }) => ({ bucket: errand.bucket, number }))
   await link.ask('wordsArchived', { logId, buckets }, undefined, 30_000)
+}
+
+/** What the manifests say of the buckets: packets are not fetched for it. */
+function rangesOf(readings: Reading[]): Release['sources'] {
+  const sources = new Map<string, { source: string; host: string; path: string; start: number; ranges: RangeSet }>()
+  for (const { words, errand } of readings) {
+    for (const manifest of words.manifests) {
+      if (manifest.bucket !== errand.bucket) continue
+      for (const { source, host, path, start, from, to } of manifest.sources) {
+        const known = sources.get(source) ?? { source, host, path, start, ranges: new RangeSet() }
+        sources.set(source, known)
+        known.ranges.add(from, to)
+      }
+    }
+  }
+  return [...sources.values()].map(part => ({ ...part, ranges: [...part.ranges] }))
 }
 
 function union(readings: Reading[]): Map<string, Located> {

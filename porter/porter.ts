@@ -16,6 +16,7 @@ import { type Dialer, type Link, RefusedError } from '../shared/link.ts'
 import type { Gone } from '../shared/manifest.ts'
 import type { Bucket } from '../shared/messages.ts'
 import { RangeSet } from '../shared/ranges.ts'
+import type { Releases } from '../shared/releases.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { BuckView } from './buck-view.ts'
@@ -24,6 +25,7 @@ import { Due } from './due.ts'
 import { follow } from './follow.ts'
 import { epochKey } from './inventory.ts'
 import { Mend } from './mend.ts'
+import { type Expiring, expireArchive } from './retention.ts'
 import { Troubles } from './troubles.ts'
 import { type Sequences, Wants } from './wants.ts'
 import { Words } from './words.ts'
@@ -42,7 +44,7 @@ export interface PorterConfig {
   archiveSpanSeconds?: number
   /** Text and packets held in memory for one add to the index. Default 32 MB. */
   indexBatchBytes?: number
-  /** The same for the archive: larger segments, more memory. Default 128 MB. */
+  /** The same for the archive: larger segments, more memory. Default 48 MB. */
   archiveBatchBytes?: number
   /** A tailer not heard of for so long will not send again. Default 24 h. */
   holeAfterMs?: number
@@ -65,8 +67,12 @@ export interface PorterParts {
   world: World
   dialer: Dialer
   index: EventStore
-  archive: EventStore
+  archive: EventStore & Expiring
   lease: Lease
+  /** Beside the archive: what left it by decision. */
+  releases?: Releases
+  /** Buckets that are neither indexed nor archived, by decision. */
+  isExcluded?(bucket: Bucket): boolean
   /** What keeps index or archive from being used now, in a sentence. */
   storeTrouble?(): string | undefined
   /** False: the clock of a store says that ours is wrong. */
@@ -133,7 +139,7 @@ export class Porter {
       indexAfterMs: config.bucketSeconds * 1000,
       archiveSpanSeconds: Math.min(3600, Math.floor(archiveAfterMs / 1000)),
       indexBatchBytes: 32 * 1024 * 1024,
-      archiveBatchBytes: 128 * 1024 * 1024,
+      archiveBatchBytes: 48 * 1024 * 1024,
       holeAfterMs: 24 * 3_600_000,
       recentMs: 7 * 24 * 3_600_000,
       pollMs: 1000,
@@ -229,7 +235,7 @@ export class Porter {
   }
 
   #openTenure(held: AbortSignal): Tenure {
-    const { world, dialer, index, archive } = this.#parts
+    const { world, dialer, index, archive, releases, isExcluded } = this.#parts
     const { bucks, pollMs, wantEveryMs, holeAfterMs, indexBatchBytes, archiveBatchBytes, fleetTimes } = this.#config
     const troubles = this.#troubles
     const views = [...new Set(bucks)].map(address => new BuckView(address))
@@ -260,7 +266,10 @@ export class Porter {
       fleet,
       views,
       words,
-      carry: new Carry({ index, archive, reachable, words, troubles, world, indexBatchBytes, archiveBatchBytes }),
+      carry: new Carry({
+        ...{ index, archive, reachable, words, troubles, world, indexBatchBytes, archiveBatchBytes },
+        ...{ releases, isExcluded },
+      }),
       wants: new Wants({ words, troubles, world, wantEveryMs, holeAfterMs }),
       mend: new Mend({ index, archive, troubles, batchBytes: indexBatchBytes }),
       nextLookMs: nowMs + wantEveryMs,
@@ -335,7 +344,8 @@ export class Porter {
       return // the next rounds read the bucks; what they no longer have is looked for after that
     }
     const reachable = views.filter(view => view.link)
-    const { gone, lost } = await wants.look(reachable, carry.spoiled.values(), indexed ?? new Map(), archived)
+    const settled = await this.#withReleased(archived)
+    const { gone, lost } = await wants.look(reachable, carry.spoiled.values(), indexed ?? new Map(), settled)
     if (held.aborted) return
     if (gone.length > 0) await this.#keepGone(tenure, gone)
     if (!indexed) return
@@ -343,6 +353,15 @@ export class Porter {
     // Filling deletes nothing, so it takes the clock as it is.
     await mend.refill(indexed, archived, Math.max(this.#floor, this.#recentFrom()), held)
     carry.indexed = await this.#parts.index.sequences()
+  }
+
+  /** Nobody asks for what was excluded. */
+  async #withReleased(archived: Sequences): Promise<Sequences> {
+    const released = await this.#parts.releases?.sequences()
+    if (!released || released.size === 0) return archived
+    const settled: Sequences = new Map(archived)
+    for (const [key, ranges] of released) settled.set(key, new RangeSet([...(archived.get(key) ?? []), ...ranges]))
+    return settled
   }
 
   async #indexedNow(tenure: Tenure): Promise<Sequences | undefined> {
@@ -405,7 +424,9 @@ export class Porter {
     if (keepArchiveMs !== undefined && mayDelete()) {
       await this.#guarded('retention of the archive failed', async () => {
         const before = this.#bucketBefore(keepArchiveMs)
-        const events = await archive.expire(before)
+        const why = `archive.keep is ${Math.round(keepArchiveMs / 86_400_000)} days`
+        const expiry = { before, why, who: this.#config.name, nowMs: world.clock.now() }
+        const events = await expireArchive(archive, this.#parts.releases, expiry)
         if (events > 0) world.log.info('archive expired', { before, events })
       })
     }

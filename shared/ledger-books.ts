@@ -10,6 +10,7 @@ import {
   type TailerId,
 } from './messages.ts'
 import { RangeSet } from './ranges.ts'
+import type { Release, ReleaseKind } from './releases.ts'
 
 /** What is known of one source; ranges are offsets in it. */
 export interface Source {
@@ -31,6 +32,10 @@ export interface Source {
   once: RangeSet
   expired: RangeSet
   givenUp: RangeSet
+  /** By somebody's decision not in the archive; and why. */
+  released: RangeSet
+  releases: Set<string>
+  releaseKinds: Set<ReleaseKind>
   events: number
   lines: number
 }
@@ -52,6 +57,8 @@ export class Books {
   readonly sources = new Map<SourceName, Source>()
   readonly gone: Sequences = new Map()
   readonly farewells = new Set<TailerId>()
+  /** Sequences that were excluded: no store has them, and none shall. */
+  readonly #released: Sequences = new Map()
   /** Sequences at one buck at least; at two. */
   readonly held: Sequences = new Map()
   readonly heldTwice: Sequences = new Map()
@@ -63,6 +70,7 @@ export class Books {
     this.#countHolders()
     for (const word of inputs.gone) addTo(this.gone, epochKey(word), word.sequence, word.sequence + 1)
     this.#enterStores()
+    for (const release of inputs.releases ?? []) this.#enterRelease(release)
     for (const manifest of this.manifests) this.#enterManifest(manifest)
     for (const record of inputs.records) this.#enterRecord(record)
     for (const { parent, start } of inputs.records) {
@@ -121,6 +129,19 @@ export class Books {
     }
   }
 
+  #enterRelease({ kind, why, who, atMs, sources, sequences = {} }: Release): void {
+    for (const part of sources) {
+      const source = this.source(part)
+      for (const [from, to] of part.ranges) source.released.add(from, to)
+      source.packed.add(source.start, source.released.end)
+      source.releases.add(`${kind} ${new Date(atMs).toISOString().slice(0, 10)} (${who}: ${why})`)
+      source.releaseKinds.add(kind)
+    }
+    for (const [key, ranges] of Object.entries(sequences)) {
+      for (const [from, to] of ranges) addTo(this.#released, key, from, to)
+    }
+  }
+
   #enterRecord(record: SourceRecord): void {
     const source = this.source(record)
     source.tailer ??= record.tailer
@@ -159,6 +180,9 @@ export class Books {
       once: new RangeSet(),
       expired: new RangeSet(),
       givenUp: new RangeSet(),
+      released: new RangeSet(),
+      releases: new Set(),
+      releaseKinds: new Set(),
       events: 0,
       lines: 0,
     }
@@ -183,7 +207,8 @@ export class Books {
   }
 
   storedOf(key: string): RangeSet {
-    return new RangeSet([...this.#archivedOf(key), ...(this.inputs.index.sequences.get(key) ?? NONE)])
+    const stored = [...this.#archivedOf(key), ...(this.inputs.index.sequences.get(key) ?? NONE)]
+    return new RangeSet([...stored, ...(this.#released.get(key) ?? NONE)])
   }
 
   /** Retired, or silent for too long without a farewell. A tailer that no buck was asked about is not lost. */

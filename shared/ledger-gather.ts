@@ -4,6 +4,7 @@ import { readContacts, readSources } from './contacts.ts'
 import { readInventory } from './inventory.ts'
 import type { Decision, LedgerInputs, Sequences } from './ledger.ts'
 import type { Link } from './link.ts'
+import type { Release } from './releases.ts'
 import type { EventStore } from './stores.ts'
 import type { Log } from './world.ts'
 
@@ -19,6 +20,7 @@ export interface GatherOptions {
   index: EventStore
   archive: EventStore
   decisions?: Decision[]
+  releases?: Release[]
   holeAfterMs?: number
   /** First bucket that the index keeps; absent: what is archived need not be in the index. */
   expiredBefore?: number
@@ -27,7 +29,7 @@ export interface GatherOptions {
 
 /** Rejects if a store cannot be read. A buck that fails is named in `unreachable`: what only it holds looks missing. */
 export async function gatherLedgerInputs(options: GatherOptions): Promise<LedgerInputs> {
-  const { links, index, archive, decisions, holeAfterMs = 24 * 3_600_000, expiredBefore, log } = options
+  const { links, index, archive, decisions, releases, holeAfterMs = 24 * 3_600_000, expiredBefore, log } = options
   const inputs: LedgerInputs = {
     contacts: [],
     records: [],
@@ -39,6 +41,7 @@ export async function gatherLedgerInputs(options: GatherOptions): Promise<Ledger
     holeAfterMs,
     unreachable: [...(options.unreachable ?? [])],
     ...(decisions && { decisions }),
+    ...(releases && { releases }),
     ...(expiredBefore !== undefined && { expiredBefore }),
   }
   // Bucks before stores: a packet that is archived and dropped in between is seen once at least.

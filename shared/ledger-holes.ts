@@ -112,7 +112,10 @@ class HoleFinder {
         perSource.set(source, ranges)
       }
     }
-    const sources = [...perSource].map(([source, ranges]) => ({ source, ranges: ranges.without(source.givenUp) }))
+    const sources = [...perSource].map(([source, ranges]) => ({
+      source,
+      ranges: ranges.without(source.givenUp).without(source.released),
+    }))
     return { sources, unnamed }
   }
 
@@ -126,7 +129,10 @@ class HoleFinder {
   enterSilentTails(): void {
     for (const source of this.#books.sources.values()) {
       if (source.tailer === undefined || !this.#books.isLost(source.tailer)) continue
-      const missing = new RangeSet([[source.start, sizeOf(source)]]).without(coveredBy(source)).without(source.givenUp)
+      const missing = new RangeSet([[source.start, sizeOf(source)]])
+        .without(coveredBy(source))
+        .without(source.givenUp)
+        .without(source.released)
       for (const [from, to] of missing) {
         const { host, path, source: name, tailer } = source
         const reason = `not delivered: ${this.#books.silence(source.tailer)}`

@@ -15,6 +15,7 @@ import { findHoles } from './ledger-holes.ts'
 import type { Gone, Manifest } from './manifest.ts'
 import type { Bucket, Epoch, IdRun, SourceName, SourceRecord, TailerContact, TailerId } from './messages.ts'
 import { RangeSet } from './ranges.ts'
+import type { Release } from './releases.ts'
 import type { SourceTotals } from './stores.ts'
 
 export type Sequences = Map<string, RangeSet>
@@ -30,6 +31,8 @@ export interface LedgerInputs {
   index: { totals: SourceTotals[]; sequences: Sequences }
   archive: { totals: SourceTotals[]; sequences: Sequences }
   decisions?: Decision[]
+  /** What left the archive, or never went into it, by somebody's decision. */
+  releases?: Release[]
   /** A tailer not heard of for so long will not send again. */
   holeAfterMs: number
   /** Buckets before this one have left the index by age. */
@@ -168,7 +171,7 @@ function stateOf(
   const open = own.find(hole => hole.state === 'open')
   if (open) return { state: 'hole', note: open.reason }
   const covered = coveredBy(source)
-  const missing = new RangeSet([[source.start, end]]).without(covered).without(source.givenUp)
+  const missing = new RangeSet([[source.start, end]]).without(covered).without(source.givenUp).without(source.released)
   const waitingFor = source.tailer === undefined ? 'a tailer that no buck knows' : books.nameOf(source.tailer)
   if (missing.size > 0) {
     const isPacked = missing.without(source.packed).size === 0
@@ -195,6 +198,12 @@ function stateOf(
     return { state: 'accepted', note: `${accepted.reason} (${accepted.decision?.who}: ${accepted.decision?.why})` }
   const released = own.find(hole => hole.state === 'released')
   if (released) return { state: 'released', note: released.reason }
+  const left = source.released.without(covered)
+  if (left.size > 0) {
+    const note = `${left.total} bytes: ${[...source.releases].join('; ')}`
+    if (covered.size > 0) return { state: 'complete', note }
+    return { state: source.releaseKinds.has('expired') ? 'expired' : 'released', note }
+  }
   if (source.indexed.size === 0 && source.archived.size > 0)
     return { state: 'expired', note: 'left the index by age; archived' }
   return { state: 'complete' }

@@ -1,3 +1,4 @@
+import type { Settings } from '../../config/schema.ts'
 import { parseAddress } from '../../config/values.ts'
 import { startPorterFace } from '../../porter/face.ts'
 import { CopyJobs } from '../../porter/history-copy.ts'
@@ -6,6 +7,7 @@ import { Porter } from '../../porter/porter.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { COPY_KIND } from '../../shared/copy-task.ts'
 import { Lease } from '../../shared/lease.ts'
+import { Releases } from '../../shared/releases.ts'
 import { TaskBoard } from '../../shared/task-board.ts'
 import type { World } from '../../shared/world.ts'
 import type { ArchiveObjects } from '../archive-objects.ts'
@@ -68,6 +70,8 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
       index,
       archive,
       lease: new Lease(archiveObjects, { name: keys.id }, world),
+      releases: new Releases(archiveObjects),
+      isExcluded: bucket => isExcluded(own, bucket),
       storeTrouble: () => archivePlace.trouble() ?? indexPlace.trouble(),
       clockAgrees: () => archivePlace.clockAgrees() && indexPlace.clockAgrees(),
     },
@@ -88,6 +92,11 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
       lock.release()
     },
   }
+}
+
+function isExcluded({ history_start = 0, exclude }: Settings['porter'], bucket: number): boolean {
+  const ms = bucket * 1000
+  return ms < history_start || exclude.some(({ fromMs, toMs }) => ms >= fromMs && ms < toMs)
 }
 
 /** What dead writers left in the archive's place, once an hour. */
