@@ -13,13 +13,13 @@
 //   Order 'offset' is one such search per source, one after the other.
 
 import type { LiveSegment } from './catalogue-state.ts'
-import { eventId, type FoundEvent, LEVELS, TIME_IS_GUESSED } from './events.ts'
+import { eventId, type FoundEvent, flagged, LEVELS } from './events.ts'
 import { Heap } from './heap.ts'
 import { Question } from './search/question.ts'
 import type { Rows } from './search/rows.ts'
 import type { SearchedBlock } from './search/searched-block.ts'
 import type { SearchedBlocks } from './search/searched-blocks.ts'
-import { byTime } from './search/time-order.ts'
+import { partsByKey, RelativeTimes } from './search/time-order.ts'
 import { CorruptSegmentError } from './segment.ts'
 import type { SegmentBlock, SegmentRun } from './segment-block.ts'
 import type { SegmentSummary } from './segment-manifest.ts'
@@ -63,12 +63,11 @@ type Unread = { rank: bigint } & ({ segment: LiveSegment } | { opened: OpenSegme
 /** First and last place an event can have: with one of them a block is put in line or passed over. */
 interface Order {
   rank(timeNs: bigint, from: number): bigint
-  /** The rank is the offset, else the time. */
-  needsPlace: boolean
   ofSegment(summary: SegmentSummary): bigint
   ofBlock(block: SegmentBlock): { first: bigint; last: bigint }
-  /** Rows of a block (ascending) by rank. */
-  sorted(block: SearchedBlock<SegmentRun>, rows: Uint32Array): Uint32Array
+  /** The rank of a row of a block; and those of many, less `base`, as numbers. */
+  rankAt(block: SearchedBlock<SegmentRun>, places: Places, row: number): bigint
+  keys(block: SearchedBlock<SegmentRun>, places: Places, rows: Uint32Array, base: bigint): Float64Array
   compare(a: Held, b: Held): number
 }
 
@@ -193,29 +192,27 @@ class Search {
   /** The rows that match, in order, as far as they can be given out in this pass. */
   #take(block: SearchedBlock<SegmentRun>): void {
     const { yes, maybe } = block.judge(this.#question)
-    const rows = this.#order.sorted(block, yes.copy().or(maybe).list())
+    let rows = yes.copy().or(maybe).list()
     if (rows.length === 0) return
     const places = new Places(block)
-    const isLimited = Number.isFinite(this.#left)
-    let atOnce = isLimited ? Math.max(ROWS_AT_ONCE_MIN, Math.min(this.#left, ROWS_AT_ONCE_MAX)) : rows.length
-    let taken = 0
-    for (let from = 0; from < rows.length && taken < this.#left; ) {
-      let to = Math.min(rows.length, from + atOnce)
-      // Of equal ranks the first ones may come last here.
-      const rank = places.rank(this.#order, rows[to - 1])
-      while (to < rows.length && places.rank(this.#order, rows[to]) === rank) to++
-      const part = rows.subarray(from, to).filter(row => this.#isInPass(places, row))
-      if (part.length > 0) taken += this.#hold(block, places, part.sort(), maybe)
-      // What follows has no lower rank.
-      if (this.#until && rank > this.#until.rank) return
-      from = to
-      atOnce = Math.max(atOnce, Math.min(atOnce * 2, ROWS_AT_ONCE_MAX))
+    const base = this.#order.rankAt(block, places, rows[0])
+    let keys = this.#order.keys(block, places, rows, base)
+    if (this.#start || this.#until) {
+      const least = this.#start ? below(Number(this.#start.rank - base)) : Number.NEGATIVE_INFINITY
+      const greatest = this.#until ? -below(-Number(this.#until.rank - base)) : Number.POSITIVE_INFINITY
+      rows = rows.filter((_, k) => keys[k] >= least && keys[k] <= greatest)
+      keys = keys.filter(key => key >= least && key <= greatest)
     }
-  }
-
-  #isInPass(places: Places, row: number): boolean {
-    const rank = places.rank(this.#order, row)
-    return (!this.#start || rank >= this.#start.rank) && (!this.#until || rank <= this.#until.rank)
+    const isLimited = Number.isFinite(this.#left)
+    const atOnce = isLimited ? Math.max(ROWS_AT_ONCE_MIN, Math.min(this.#left, ROWS_AT_ONCE_MAX)) : rows.length
+    let taken = 0
+    for (const part of partsByKey(rows, keys, atOnce)) {
+      taken += this.#hold(block, places, part, maybe)
+      if (taken >= this.#left) return
+      // What follows comes later than all of these.
+      const until: Held | undefined = this.#until
+      if (until && part.some(row => this.#order.rankAt(block, places, row) > until.rank)) return
+    }
   }
 
   /** @param rows  ascending. Answers how many were held. */
@@ -302,10 +299,6 @@ class Places {
     const run = runs[this.#run]
     return { run, from: run.from + (row === 0 ? 0 : ends[row - 1]) - runStart }
   }
-
-  rank(order: Order, row: number): bigint {
-    return order.needsPlace ? order.rank(0n, this.at(row).from) : order.rank(this.#block.fields.times[row], 0)
-  }
 }
 
 /** 'newest' is 'oldest' from its end. */
@@ -320,16 +313,16 @@ function timeOrder(order: 'oldest' | 'newest'): Order {
         rank: timeNs => timeNs,
         ofSegment: ({ leastNs }) => leastNs,
         ofBlock: ({ leastNs, greatestNs }) => ({ first: leastNs, last: greatestNs }),
-        needsPlace: false,
-        sorted: ({ fields }, rows) => byTime(fields.times, rows),
+        rankAt: ({ fields }, _, row) => fields.times[row],
+        keys: ({ fields }, _, rows, base) => new RelativeTimes(fields.times, base).of(rows, 1),
         compare,
       }
     : {
         rank: timeNs => -timeNs,
         ofSegment: ({ greatestNs }) => -greatestNs,
         ofBlock: ({ leastNs, greatestNs }) => ({ first: -greatestNs, last: -leastNs }),
-        needsPlace: false,
-        sorted: ({ fields }, rows) => byTime(fields.times, rows).reverse(),
+        rankAt: ({ fields }, _, row) => -fields.times[row],
+        keys: ({ fields }, _, rows, base) => new RelativeTimes(fields.times, -base).of(rows, -1),
         compare: (a, b) => compare(b, a),
       }
 }
@@ -349,18 +342,15 @@ function offsetOrder(source: string): Order {
     rank: (_, from) => BigInt(from),
     ofSegment: ({ sources }) => bounds(sources.flatMap(part => rangesOf(part, source))).first,
     ofBlock: ({ runs }) => bounds(runs),
-    needsPlace: true,
-    // Runs lie by source and offset: what was read first comes first, unless two runs of one source overlap.
-    sorted: (block, rows) => sortedByPlace(block, rows),
+    rankAt: (_, places, row) => BigInt(places.at(row).from),
+    keys: (_, places, rows, base) => Float64Array.from(rows, row => places.at(row).from - Number(base)),
     compare: (a, b) => a.from - b.from || Buffer.compare(a.bytes, b.bytes),
   }
 }
 
-function sortedByPlace(block: SearchedBlock<SegmentRun>, rows: Uint32Array): Uint32Array {
-  const places = new Places(block)
-  const froms = Float64Array.from(rows, row => places.at(row).from)
-  const order = Uint32Array.from(rows, (_, k) => k)
-  return order.sort((a, b) => froms[a] - froms[b] || a - b).map(k => rows[k])
+/** A little below a number that may have been rounded. */
+function below(key: number): number {
+  return Math.abs(key) < 2 ** 53 ? key : key - Math.abs(key) * 2 ** -50
 }
 
 function rangesOf(part: SourcePart, source: string): { source: string; from: number; to: number }[] {
@@ -399,7 +389,7 @@ function found({ timeNs, run, from, bytes, host, app, level, flags, lines }: Hel
   return {
     id: eventId(run.source, from, bytes),
     timeNs,
-    timeIsGuessed: (flags & TIME_IS_GUESSED) !== 0,
+    ...flagged(flags),
     host,
     app,
     level: LEVELS[level] ?? '',

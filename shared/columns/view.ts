@@ -98,8 +98,8 @@ export class ColumnsView {
     if (this.#lineLists !== undefined) held += this.lines * 4
     if (this.#stamps !== undefined) held += this.lines * 8
     if (this.#lineEnds !== undefined) held += this.lines * 4
-    if (this.#eventColumns !== undefined) held += this.events * 20
-    if (this.#eventEnds !== undefined) held += this.events * 4
+    if (this.#eventColumns !== undefined) held += ownBytes(this.#eventColumns)
+    if (this.#eventEnds !== undefined && this.#eventEnds !== this.#lineEnds) held += this.events * 4
     for (const value of this.#values.values())
       held += value instanceof Object && 'starts' in value ? value.starts.byteLength : value.byteLength
     return held
@@ -219,7 +219,7 @@ export class ColumnsView {
     if (this.#eventColumns === undefined) {
       const { entryIds, integers, events } = this.#b()
       const variables = new VariableIds(() => this.#table, entryIds, integers, this.templateOf)
-      this.#eventColumns = decodeEventColumns(events, this.events, this.stamps, variables)
+      this.#eventColumns = compact(decodeEventColumns(events, this.events, this.stamps, variables))
     }
     return this.#eventColumns
   }
@@ -232,7 +232,7 @@ export class ColumnsView {
 
   /** Where each event ends in the text of the block. */
   get eventEnds(): Uint32Array {
-    this.#eventEnds ??= endsOf(this.eventColumns, this.lineEnds)
+    this.#eventEnds ??= this.areEventsLines ? this.lineEnds : endsOf(this.eventColumns, this.lineEnds)
     return this.#eventEnds
   }
 
@@ -346,6 +346,45 @@ export class ColumnsView {
 }
 
 const BILLION = 1_000_000_000
+
+/** What many columns are, once for all views: 0, 1, and 0 1 2 3 … */
+let zeroBytes = new Uint8Array(0)
+let zeros = new Uint16Array(0)
+let ones = new Uint16Array(0)
+let numbers = new Uint32Array(0)
+
+/** Columns that are the same in most blocks are not kept for each of them. */
+function compact(columns: EventColumns): EventColumns {
+  const events = columns.times.length
+  if (numbers.length < events) {
+    zeroBytes = new Uint8Array(events)
+    zeros = new Uint16Array(events)
+    ones = new Uint16Array(events).fill(1)
+    numbers = Uint32Array.from({ length: events }, (_, k) => k)
+  }
+  const { flags, hosts, apps, lines, firstLines } = columns
+  if (flags.every(value => value === 0)) columns.flags = zeroBytes.subarray(0, events)
+  if (hosts.every(value => value === 0)) columns.hosts = zeros.subarray(0, events)
+  if (apps.every(value => value === 0)) columns.apps = zeros.subarray(0, events)
+  if (lines.every(value => value === 1)) columns.lines = ones.subarray(0, events)
+  if (firstLines.every((value, k) => value === k)) columns.firstLines = numbers.subarray(0, events)
+  return columns
+}
+
+function ownBytes(columns: EventColumns): number {
+  const { times, levels, flags, hosts, apps, lines, firstLines } = columns
+  let bytes = times.byteLength + levels.byteLength
+  for (const [column, shared] of [
+    [flags, zeroBytes],
+    [hosts, zeros],
+    [apps, zeros],
+    [lines, ones],
+    [firstLines, numbers],
+  ]) {
+    if (column.buffer !== shared.buffer) bytes += column.byteLength
+  }
+  return bytes
+}
 
 function readIntegers(bytes: Buffer, body: IntegerBody, count: number): Int32Array {
   const values = new Int32Array(count)

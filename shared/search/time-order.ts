@@ -19,29 +19,37 @@ export class RelativeTimes {
     this.#baseLow = Number(BigInt.asUintN(32, base))
   }
 
+  /** Times `sign`. */
+  of(events: Uint32Array, sign: 1 | -1): Float64Array {
+    const all = new Float64Array(events.length)
+    for (let k = 0; k < events.length; k++) all[k] = sign * this.at(events[k])
+    return all
+  }
+
   at(event: number): number {
     const high = this.#halves[2 * event + HIGH] - this.#baseHigh
     return high * TWO_32 + (this.#halves[2 * event + LOW] >>> 0) - this.#baseLow
   }
 }
 
-/** `events` (ascending) by time; events of one time by number. */
-export function byTime(times: BigInt64Array, events: Uint32Array): Uint32Array {
-  if (events.length === 0) return events
-  const relative = new RelativeTimes(times, times[events[0]])
-  const keys = new Float64Array(events.length)
-  let isSorted = true
-  for (let k = 0; k < events.length; k++) {
-    keys[k] = relative.at(events[k])
-    // Two that look alike could be of different times.
-    if (k > 0 && (keys[k] < keys[k - 1] || (keys[k] === keys[k - 1] && Math.abs(keys[k]) >= 2 ** 53))) isSorted = false
+/**
+ * Rows by falling or rising key, in parts: the first part has about `first` of them, each next one twice as many, and all
+ * rows of one key are in one part. Within a part they are in no order. Costs a sort of numbers, but not of rows.
+ */
+export function* partsByKey(rows: Uint32Array, keys: Float64Array, first: number): Generator<Uint32Array> {
+  if (rows.length <= first) {
+    if (rows.length > 0) yield rows
+    return
   }
-  if (isSorted) return events
-  const order = Uint32Array.from(events, (_, k) => k)
-  order.sort((a, b) => {
-    if (keys[a] !== keys[b]) return keys[a] - keys[b]
-    const [timeA, timeB] = [times[events[a]], times[events[b]]]
-    return timeA < timeB ? -1 : timeA > timeB ? 1 : a - b
-  })
-  return order.map(k => events[k])
+  const sorted = keys.slice().sort()
+  let above = Number.NEGATIVE_INFINITY
+  for (let size = first, at = first; ; size *= 2, at += size) {
+    const upTo = at >= sorted.length ? Number.POSITIVE_INFINITY : sorted[at - 1]
+    if (upTo > above) {
+      const part = rows.filter((_, k) => keys[k] > above && keys[k] <= upTo)
+      if (part.length > 0) yield part
+    }
+    if (upTo === Number.POSITIVE_INFINITY) return
+    above = upTo
+  }
 }
