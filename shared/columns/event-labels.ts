@@ -21,7 +21,7 @@ interface Teller {
   part: number
 }
 
-/** A template with fewer exceptions than this, or than this share of its events, needs no teller. */
+/** A template, or a whole column, with fewer exceptions than this, or than this share of its events, needs no teller: finding one costs more. */
 const EXCEPTIONS_MIN = 8
 const EXCEPTION_SHARE_MIN = 1 / 64
 const TELLERS_MAX = 64
@@ -40,7 +40,8 @@ export function encodeLabels(column: Column, places: EventPlaces, variables: Var
     list.add(i)
     list.values.put(value)
   }
-  const tellers = list.count < EXCEPTIONS_MIN ? [] : chooseTellers(column, wrong, places, variables)
+  const exceptionsMin = Math.max(EXCEPTIONS_MIN, column.length * EXCEPTION_SHARE_MIN)
+  const tellers = list.count < exceptionsMin ? [] : chooseTellers(column, wrong, places, variables)
   const head = new VarintWriter()
   head.put(tellers.length)
   for (const { template, part } of tellers) {
