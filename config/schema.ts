@@ -1,12 +1,44 @@
 // The settings: one schema is the types, the defaults, the checks and the reference page (docs/settings.md).
 // Every key is also an environment variable: BUCKTAIL_ and its path in capitals (tailer.disk_limit: BUCKTAIL_TAILER_DISK_LIMIT).
 import { z } from 'zod'
+import { compilePattern, PatternError } from '../shared/query/pattern.ts'
 import { address, bytes, duration, moment, moments } from './values.ts'
 
 const text = () => z.string({ error: 'a text' }).min(1, 'must not be empty')
 const texts = () => z.array(text(), { error: 'a list' })
 
 const From = z.enum(['beginning', 'end'], { error: 'beginning or end' })
+
+const Pattern = text().superRefine((source, context) => {
+  try {
+    compilePattern(source, false)
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error
+    context.addIssue({ code: 'custom', message: `"${source}" is ${error.message}` })
+  }
+})
+
+const Multiline = z
+  .union(
+    [
+      z.enum(['traces', 'none', 'time', 'indented']),
+      z.strictObject({ start: Pattern }),
+      z.strictObject({ continue: Pattern }),
+    ],
+    { error: 'traces, none, time or indented; for a file also `start: PATTERN` or `continue: PATTERN`' },
+  )
+  .meta({ kind: 'traces, none, time or indented' })
+
+const Redact = z
+  .union(
+    [
+      z.enum(['cards', 'emails', 'bearer']),
+      z.strictObject({ name: text().regex(/^[a-z0-9_]{1,40}$/, 'small letters, digits and _'), pattern: Pattern }),
+    ],
+    { error: 'cards, emails, bearer, or an entry with `name` and `pattern`' },
+  )
+  .meta({ kind: 'rule' })
+const Redacts = z.array(Redact, { error: 'a list of rules' }).max(32, 'at most 32 rules')
 
 const FileRule = z
   .union(
@@ -23,9 +55,15 @@ const FileRule = z
           )
           .optional(),
         from: From.optional(),
+        names: Pattern.optional(),
+        multiline: Multiline.optional(),
+        redact: Redacts.optional(),
       }),
     ],
-    { error: 'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`' },
+    {
+      error:
+        'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`',
+    },
   )
   .meta({ kind: 'path' })
 
@@ -71,11 +109,20 @@ export const Settings = z.strictObject({
         .array(FileRule, { error: 'a list of paths, globs, or entries with `path`' })
         .default([])
         .describe(
-          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one), and `from`.',
+          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
         ),
       host: text().optional().describe('Name of this machine on its lines. Unset: the host name of the system.'),
       from: From.default('beginning').describe(
         'Where reading of a file begins that is seen for the first time: `beginning` or `end`. What is skipped is in the ledger.',
+      ),
+      multiline: Multiline.default('traces').describe(
+        'Which lines make up one event: `traces` (stack traces of common languages), `none`, `time` (a line with a time begins one), `indented`. A file may have its own, and patterns. See multi-line.md.',
+      ),
+      multiline_wait: duration('10ms', '60s')
+        .prefault('200ms')
+        .describe('How long a trace at the end of a file is waited for, to see whether it goes on.'),
+      redact: Redacts.default([]).describe(
+        'What is hidden before a line is written or sent: `cards`, `emails`, `bearer`, or entries with `name` and `pattern`. A file may have its own list in place of this. See redaction.md.',
       ),
       http: address().default('127.0.0.1:7790').describe('Where /healthz, /readyz, /metrics and /status are served.'),
       gateway: z

@@ -4,7 +4,7 @@
 // The bytes of the first packet are gone with the bucks. The copy keeps tailer, epoch, sequence and bucket of the events'
 // origin and gets the sum of its own bytes, mostly another one: one id with two sums is two packets, which every store
 // takes as such, and should the first turn up again, its events are there already, by identity.
-import { type Events, type FoundEvent, LEVELS, type Origin, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
+import { type Events, type FoundEvent, flagsOf, LEVELS, type Origin, type Run } from '../shared/events.ts'
 import type { SourceName } from '../shared/messages.ts'
 import { encodePacket, type Packet } from '../shared/packet.ts'
 import { parseQuery } from '../shared/query.ts'
@@ -105,7 +105,7 @@ function eventsOf(source: Labels, found: FoundEvent[]): Events {
     lines: Uint16Array.from(found, event => event.lines),
     times: BigInt64Array.from(found, event => event.timeNs),
     levels: Uint8Array.from(found, event => LEVELS.indexOf(event.level)),
-    flags: Uint8Array.from(found, event => (event.timeIsGuessed ? TIME_IS_GUESSED : 0)),
+    flags: Uint8Array.from(found, flagsOf),
     hosts: Uint16Array.from(found, event => nameOf(event.host, source.host)),
     apps: Uint16Array.from(found, event => nameOf(event.app, source.app)),
     names,

@@ -38,7 +38,7 @@ export interface Events {
   /** Nanoseconds since 1970. */
   times: BigInt64Array
   levels: Uint8Array
-  /** Bit 0: no time was found in the line, `times` has the one before it or the read time. */
+  /** Bits: TIME_IS_GUESSED, IS_CONTINUED, IS_REDACTED. */
   flags: Uint8Array
   /** Host and application from the line where it names them: index into `names`, 0 = the run's. */
   hosts: Uint16Array
@@ -47,7 +47,12 @@ export interface Events {
   names: string[]
 }
 
+/** No time was found in the line, `times` has the one before it or the read time. */
 export const TIME_IS_GUESSED = 1
+/** No record of its own: more of one that was given out before, or began in another file. */
+export const IS_CONTINUED = 2
+/** Bytes of it were hidden before it was written or sent: each is a `*`. */
+export const IS_REDACTED = 4
 
 /** Where a packet's events come from. */
 export interface Origin {
@@ -63,6 +68,10 @@ export interface FoundEvent extends Partial<Origin> {
   id: string
   timeNs: bigint
   timeIsGuessed: boolean
+  /** More of the record before it. */
+  isContinued?: true
+  /** Bytes of it are hidden. */
+  isRedacted?: true
   host: string
   app: string
   level: Level
@@ -85,7 +94,7 @@ export function eventAt(events: Events, i: number, run: Run, from: number): Foun
   return {
     id: eventId(run.source, from, bytes),
     timeNs: events.times[i],
-    timeIsGuessed: (events.flags[i] & TIME_IS_GUESSED) !== 0,
+    ...flagged(events.flags[i]),
     host: events.names[events.hosts[i]] || run.host,
     app: events.names[events.apps[i]] || run.app,
     level: LEVELS[events.levels[i]] ?? '',
@@ -96,6 +105,23 @@ export function eventAt(events: Events, i: number, run: Run, from: number): Foun
     lines: events.lines[i],
     bytes,
   }
+}
+
+/** What the flags say, as a search gives it out. */
+export function flagged(flags: number): Pick<FoundEvent, 'timeIsGuessed' | 'isContinued' | 'isRedacted'> {
+  return {
+    timeIsGuessed: (flags & TIME_IS_GUESSED) !== 0,
+    ...((flags & IS_CONTINUED) !== 0 && { isContinued: true as const }),
+    ...((flags & IS_REDACTED) !== 0 && { isRedacted: true as const }),
+  }
+}
+
+export function flagsOf(event: Pick<FoundEvent, 'timeIsGuessed' | 'isContinued' | 'isRedacted'>): number {
+  return (
+    (event.timeIsGuessed ? TIME_IS_GUESSED : 0) |
+    (event.isContinued ? IS_CONTINUED : 0) |
+    (event.isRedacted ? IS_REDACTED : 0)
+  )
 }
 
 export function eventBytes(events: Events, i: number): Buffer {

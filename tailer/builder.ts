@@ -6,6 +6,7 @@
 import { strict as assert } from 'node:assert'
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import { PACKET_META_BYTES_MAX } from '../shared/packet.ts'
+import type { Records } from './multiline/records.ts'
 import type { LineParser } from './parse/line-parser.ts'
 
 /** A line of the greatest length, and its end, must fit into one read. */
@@ -40,8 +41,10 @@ export interface Span {
   isMidLine: boolean
   /** Wall clock, when it was read. */
   readMs: number
-  /** Ends of its events in the collected bytes, where an event is not simply a line. */
-  eventEnds?: Uint32Array
+  /** Which lines make up one event; undefined: each is one. No event reaches over the end of the span. */
+  records?: Records
+  /** Where bytes were hidden, in order, in the collected bytes. */
+  hidden?: number[]
 }
 
 export class PacketBuilder {
@@ -80,16 +83,16 @@ export class PacketBuilder {
   add(
     label: RunLabel,
     parser: LineParser,
-    of: { offset: number; length: number; isMidLine: boolean; readMs: number },
+    of: Pick<Span, 'offset' | 'isMidLine' | 'readMs' | 'records' | 'hidden'> & { length: number },
   ): void {
     const before = this.#spans.at(-1)
     if (before === undefined || before.label !== label) {
       this.#metaBytes += RUN_BYTES + 3 * (label.host.length + label.path.length + label.app.length)
     }
-    const { offset, length, isMidLine, readMs } = of
+    const { length, hidden, ...more } = of
     const start = this.#used
     this.#used += length
-    this.#spans.push({ label, parser, offset, start, end: this.#used, isMidLine, readMs })
+    this.#spans.push({ label, parser, start, end: this.#used, hidden: hidden?.map(at => start + at), ...more })
   }
 
   /** All that was added. The bytes stay as they are until `dropUntil`. */
@@ -109,7 +112,7 @@ export class PacketBuilder {
         start: Math.max(0, span.start - to),
         end: span.end - to,
         isMidLine: cut > 0 ? this.#bytes[to - 1] !== NEWLINE : span.isMidLine,
-        eventEnds: span.eventEnds?.filter(end => end > to).map(end => end - to),
+        hidden: span.hidden?.filter(at => at >= to).map(at => at - to),
       })
     }
     this.#bytes.copyWithin(0, to, this.#used)

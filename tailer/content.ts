@@ -3,6 +3,7 @@ import type { Disk, Log, OpenFile } from '../shared/world.ts'
 import type { FoundFile } from './find-files.ts'
 import { InflatedFile } from './inflate/inflated-file.ts'
 import { LineParser } from './parse/line-parser.ts'
+import { isLike, likeBytes, readRedacted } from './redact/redactor.ts'
 import { HEAD_BYTES, type KnownContent, type Relation, readAt, relation, type Source, TAIL_BYTES } from './source.ts'
 
 /** A file was renamed or replaced while we looked: what was seen before does not fit together. The next look is soon. */
@@ -84,19 +85,20 @@ export class Content {
     return own !== undefined && other !== undefined && own.every((bytes, i) => bytes.equals(other[i]))
   }
 
-  /** Whether the file begins with the first line of `head`, or with as much of it as it has bytes. */
-  async hasFirstLine(file: FoundFile, head: Buffer): Promise<boolean> {
+  /** Whether the file begins with the first line of the source's head, or with as much of it as it has bytes. */
+  async hasFirstLine(file: FoundFile, { head, isRedacted }: Source): Promise<boolean> {
     const line = head.subarray(0, head.indexOf(0x0a) + 1 || head.length)
     const bytes = await this.withFile(file, handle => readAt(handle, 0, line.length))
-    return bytes === undefined || bytes.equals(line.subarray(0, bytes.length))
+    return bytes === undefined || isLike(bytes, line.subarray(0, bytes.length), isRedacted)
   }
 
   /** Where the file stops having the lines of the source, and what is before that. */
   beginning(file: FoundFile, source: Source): Promise<Beginning | undefined> {
     return this.withFile(file, async handle => {
       const at = await this.#sharedLines(handle, file.stat.size, source)
-      const tail = await readAt(handle, Math.max(0, at - TAIL_BYTES), at)
-      return { at, tail, head: await readAt(handle, 0, Math.min(HEAD_BYTES, at)) }
+      const { redactor } = source.way
+      const tail = await readRedacted(handle, Math.max(0, at - TAIL_BYTES), at, redactor)
+      return { at, tail, head: await readRedacted(handle, 0, Math.min(HEAD_BYTES, at), redactor) }
     })
   }
 
@@ -168,7 +170,8 @@ export class Content {
       }
       if (expected !== undefined) {
         const actual = await readAt(file, at, to)
-        for (let i = 0; i < to - at; i++) if (actual[i] !== expected[i]) return at + i
+        const alike = likeBytes(actual, expected, source.isRedacted)
+        if (alike < to - at) return at + alike
       }
       // Beyond the offset there are gaps between what was taken back: nothing is known of them.
       if (expected === undefined && (!trustsUnknown || at >= source.offset)) return at
@@ -193,7 +196,7 @@ export class Content {
       for (let at = from; at < to; at += SHARED_STEP_BYTES) {
         const end = Math.min(to, at + SHARED_STEP_BYTES)
         const expected = await this.#known(source)(at, end)
-        if (expected !== undefined && !(await readAt(file, at, end)).equals(expected)) return false
+        if (expected !== undefined && !isLike(await readAt(file, at, end), expected, source.isRedacted)) return false
       }
     }
     return true

@@ -7,6 +7,8 @@
 import { type Content, endsInTime } from './content.ts'
 import type { FoundFile } from './find-files.ts'
 import type { Findings } from './findings.ts'
+import { redactorOf } from './line-way.ts'
+import { readRedacted } from './redact/redactor.ts'
 import { isActiveName, rotationSet } from './rotation.ts'
 import { HEAD_BYTES, readAt, TAIL_BYTES } from './source.ts'
 import type { SourceTable } from './source-table.ts'
@@ -94,8 +96,8 @@ export class Copies {
     if (!isCopy) return false
     const { size } = file.stat
     const ends = await this.#content.withFile(file, async handle => ({
-      head: await readAt(handle, 0, HEAD_BYTES),
-      tail: await readAt(handle, Math.max(0, size - TAIL_BYTES), size),
+      head: await readRedacted(handle, 0, HEAD_BYTES, redactorOf(file.rule)),
+      tail: await readRedacted(handle, Math.max(0, size - TAIL_BYTES), size, redactorOf(file.rule)),
     }))
     if (ends !== undefined) this.#table.draw(file, size, ends.head, ends.tail, true)
     return true

@@ -1,7 +1,17 @@
 import { test } from 'tap'
-import { EVENT_BYTES_MAX, type Events, eventAt, TIME_IS_GUESSED, walkEvents } from '../shared/events.ts'
+import {
+  EVENT_BYTES_MAX,
+  type Events,
+  eventAt,
+  IS_CONTINUED,
+  IS_REDACTED,
+  TIME_IS_GUESSED,
+  walkEvents,
+} from '../shared/events.ts'
 import { PacketBuilder } from './builder.ts'
 import { EventColumns } from './event-columns.ts'
+import { lineWayOf } from './line-way.ts'
+import type { Records } from './multiline/records.ts'
 import { LineParser } from './parse/line-parser.ts'
 
 const READ_MS = Date.parse('2026-03-01T00:00:00Z')
@@ -11,7 +21,7 @@ const label = { source: 's1', host: 'h1', path: '/a.log', app: '', start: 0 }
 function add(
   builder: PacketBuilder,
   text: string | Buffer,
-  of: { offset?: number; isMidLine?: boolean } = {},
+  of: { offset?: number; isMidLine?: boolean; records?: Records; hidden?: number[] } = {},
   to = label,
 ) {
   const bytes = Buffer.from(text)
@@ -76,15 +86,44 @@ test('a line longer than an event is cut into pieces, not through a character; t
   t.same(new Set(events.levels), new Set([6]))
 })
 
-test('events of several lines are as they were joined; lines counts those that begin in each', async t => {
+test('lines of one record are one event with the fields of the first; lines counts those that begin in it', async t => {
   const builder = new PacketBuilder(1e6)
-  const text = 'tail\n2026-01-01T00:00:00Z boom\n  at a\n  at b\n2026-01-01T00:00:01Z next'
-  add(builder, text, { isMidLine: true })
-  const [span] = builder.collected.spans
-  span.eventEnds = Uint32Array.of(5, 45, text.length)
+  const { records } = lineWayOf(undefined, '/a')
+  const text = 'tail\n2026-01-01T00:00:00Z ERROR boom\n\tat a\n\tat b\n2026-01-01T00:00:01Z next\n\tat c\n'
+  add(builder, text, { isMidLine: true, records })
+  add(builder, '\tat d\n2026-01-01T00:00:02Z ERROR x', { offset: text.length, records })
   const events = packed(builder)
-  t.same(texts(events), [text.slice(0, 5), text.slice(5, 45), text.slice(45)])
-  t.same([...events.lines], [0, 3, 1])
+  t.same(texts(events), [
+    'tail\n',
+    '2026-01-01T00:00:00Z ERROR boom\n\tat a\n\tat b\n',
+    '2026-01-01T00:00:01Z next\n\tat c\n',
+    '\tat d\n',
+    '2026-01-01T00:00:02Z ERROR x',
+  ])
+  t.same([...events.lines], [0, 3, 2, 1, 1])
+  t.same([...events.flags], [TIME_IS_GUESSED, 0, 0, TIME_IS_GUESSED | IS_CONTINUED, 0])
+  t.same([...events.levels], [0, 6, 0, 0, 6])
+})
+
+test('an entry of the journal is one event with its fields', async t => {
+  const builder = new PacketBuilder(1e6)
+  const { records } = lineWayOf(undefined, '/a')
+  const entry = '__CURSOR=s\n__REALTIME_TIMESTAMP=1704164645123456\nPRIORITY=4\n_HOSTNAME=h\nMESSAGE=x\n\n'
+  add(builder, entry + entry, { records })
+  const events = packed(builder)
+  t.same(texts(events), [entry, entry])
+  t.same([...events.times], [1704164645123456000n, 1704164645123456000n])
+  t.same([...events.levels], [5, 5])
+})
+
+test('events with hidden bytes are marked', async t => {
+  const builder = new PacketBuilder(1e6)
+  add(builder, 'a *\nb\n*** c\nd\n', { hidden: [2, 6, 7] })
+  add(builder, 'e\n*\n', { offset: 14, hidden: [2] })
+  t.same(
+    [...packed(builder).flags].map(flag => (flag & IS_REDACTED) !== 0),
+    [true, false, true, false, false, true],
+  )
 })
 
 test('more names than a packet can hold make several packets, and nothing is lost between them', async t => {

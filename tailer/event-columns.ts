@@ -1,9 +1,10 @@
 // From collected bytes to events: where each ends, and its time, level, host and application. Columns as those of
 // shared/events, kept from packet to packet and grown in place.
 import type { Analysis } from '../shared/columns/codec.ts'
-import { EVENT_BYTES_MAX, type Events, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
+import { EVENT_BYTES_MAX, type Events, IS_CONTINUED, IS_REDACTED, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
 import type { Span } from './builder.ts'
 import { KnownLines } from './known-lines.ts'
+import { beginsJournalEntry } from './parse/journal-export.ts'
 import type { LineParser } from './parse/line-parser.ts'
 
 /** The columns of a packet index names with 16 bits. */
@@ -51,6 +52,8 @@ export class EventColumns {
   #timeNs = 0n
   #parsedLow = 0
   #parsedHigh = 0
+  /** The first of the span's hidden places that no event has. */
+  #nextHidden = 0
   /** The parser of the span does not know the time of the line before yet. */
   #isParserBehind = false
 
@@ -96,20 +99,29 @@ export class EventColumns {
   /** @returns where it stopped: the end of the span, unless the names are full */
   #fillSpan(bytes: Buffer, span: Span): number {
     const first = this.#count
-    const { eventEnds, parser, label } = span
-    const at = eventEnds === undefined ? this.#fillLines(bytes, span) : this.#fillJoined(bytes, span, eventEnds)
+    const { parser, label } = span
+    this.#nextHidden = 0
+    const at = this.#fillLines(bytes, span)
     this.#catchUp(parser)
     this.#addRun(label, span.offset, at - span.start, this.#count - first)
     return at
   }
 
-  /** Every line is an event; a longer one is several, with the fields of its beginning. */
+  /** A line is an event; a longer one is several, with the fields of its beginning; or it makes one with those behind it. */
   #fillLines(bytes: Buffer, span: Span): number {
-    const { end } = span
+    const { end, records } = span
     let isMidLine = span.isMidLine
     let at = span.start
+    let isSuspect = records?.maybeJoined(bytes, at, end) === true
     while (at < end && !this.#isFull) {
       const lineEnd = this.#lineEndAt(bytes, at, end)
+      const isNextSuspect = lineEnd < end && records?.maybeJoined(bytes, lineEnd, end) === true
+      if ((isSuspect || isNextSuspect) && !isMidLine && this.#pushRecord(bytes, at, lineEnd, span)) {
+        at = records!.end
+        isSuspect = at < end && records!.maybeJoined(bytes, at, end)
+        continue
+      }
+      isSuspect = isNextSuspect
       this.#tell(bytes, at, lineEnd, span)
       for (; lineEnd - at > EVENT_BYTES_MAX; isMidLine = true) {
         at += pieceBytes(bytes, at)
@@ -122,21 +134,16 @@ export class EventColumns {
     return at
   }
 
-  /** Events of several lines: the first tells the fields. Their ends were found when they were read. */
-  #fillJoined(bytes: Buffer, span: Span, eventEnds: Uint32Array): number {
-    let isMidLine = span.isMidLine
-    let at = span.start
-    for (let n = 0; n < eventEnds.length && !this.#isFull; n++) {
-      const end = eventEnds[n]
-      const firstEnd = this.#lineEndAt(bytes, at, end)
-      this.#tell(bytes, at, firstEnd, span)
-      let lines = isMidLine ? 0 : 1
-      for (let next = firstEnd; next < end; next = this.#lineEndAt(bytes, next, end)) lines++
-      isMidLine = bytes[end - 1] !== NEWLINE
-      at = end
-      this.#push(at, lines, span)
-    }
-    return at
+  /** The record that begins with the line [at, lineEnd): its first line tells the fields. False: it is that line alone. */
+  #pushRecord(bytes: Buffer, at: number, lineEnd: number, span: Span): boolean {
+    const records = span.records!
+    records.next(bytes, at, span.end)
+    const { end, lines, isContinued } = records
+    if ((lines === 1 && !isContinued) || end - at > EVENT_BYTES_MAX) return false
+    this.#tell(bytes, at, beginsJournalEntry(bytes, at, end) ? end : lineEnd, span)
+    if (isContinued) this.#flag |= IS_CONTINUED
+    this.#push(end, lines, span)
+    return true
   }
 
   /** Behind the end of the line that `at` is in, or `end` where it does not end before. */
@@ -197,7 +204,7 @@ export class EventColumns {
     return this.#names.length >= NAMES_MAX || this.#nameBytes >= NAMES_BYTES_MAX
   }
 
-  #push(end: number, lines: number, { label }: Span): void {
+  #push(end: number, lines: number, { label, hidden }: Span): void {
     const i = this.#count++
     if (i === this.#ends.length) this.#grow()
     this.#ends[i] = end
@@ -205,7 +212,7 @@ export class EventColumns {
     this.#halves[2 * i + HIGH] = this.#timeHigh
     this.#lines[i] = lines
     this.#levels[i] = this.#level
-    this.#flags[i] = this.#flag
+    this.#flags[i] = this.#flag | (hidden !== undefined && this.#hasHidden(hidden, end) ? IS_REDACTED : 0)
     const host = this.#host
     const app = this.#app
     if (host === '' || host === label.host) this.#hosts[i] = 0
@@ -224,6 +231,13 @@ export class EventColumns {
       }
       this.#apps[i] = this.#lastAppId
     }
+  }
+
+  /** Whether bytes were hidden before `end` and behind the event before. */
+  #hasHidden(hidden: number[], end: number): boolean {
+    const before = this.#nextHidden
+    while (hidden[this.#nextHidden] < end) this.#nextHidden++
+    return this.#nextHidden > before
   }
 
   #addRun(label: Span['label'], offset: number, length: number, events: number): void {

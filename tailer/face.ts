@@ -43,6 +43,18 @@ export function startTailerFace(
         value: () => gateway?.acceptedLines ?? 0,
       },
       {
+        name: 'bucktail_tailer_redacted',
+        help: 'Places hidden since the start, by rule',
+        label: 'rule',
+        values: () => Object.entries(status().redacted),
+      },
+      {
+        name: 'bucktail_tailer_event_delay_seconds',
+        help: 'Least time from that of an event to its reading in the last minute or two, by host: below 0, its clock is ahead',
+        label: 'host',
+        values: () => Object.entries(status().eventDelaySeconds),
+      },
+      {
         name: 'bucktail_tailer_damaged_entries',
         help: 'Damaged places in its own bucket files',
         value: () => status().damagedEntries,

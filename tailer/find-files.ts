@@ -3,9 +3,10 @@ import { dirname, join } from 'node:path'
 import picomatch from 'picomatch'
 import type { Disk, FileStat } from '../shared/world.ts'
 import type { Measured } from './inflate/measure.ts'
+import type { LineSettings } from './line-way.ts'
 import { isGenerationOf } from './rotation.ts'
 
-export interface FileRule {
+export interface FileRule extends LineSettings {
   /** Absolute path, or a glob (`*`, `**`, `?`, `{a,b}`, `[…]`). */
   path: string
   /** Application of lines that name none; default: the file's name without endings. */

@@ -1,9 +1,11 @@
 // Reads what a source has grown by, into the packet that is being collected. A line is given out when its end is there; a
-// part of one after `partialMs`, at the end of a file that will not grow, or where what follows is in packets already.
+// part of one after `partialMs`, at the end of a file that will not grow, or where what follows is in packets already. So is
+// the last event, if more lines may come of it: after `recordMs`. What waits stays in the file.
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import type { Clock, Disk, Log } from '../shared/world.ts'
 import type { PacketBuilder, RunLabel } from './builder.ts'
 import { pieceBytes } from './event-columns.ts'
+import { isLike, readRedacted, UNFINISHED_BYTES } from './redact/redactor.ts'
 import { readAt, type Source, TAIL_BYTES } from './source.ts'
 
 /** One read at most. Also the fairness between files: a hot one is left after so much. */
@@ -15,12 +17,14 @@ export class Reader {
   readonly #clock: Clock
   readonly #log: Log
   readonly #partialMs: number
+  readonly #recordMs: number
 
-  constructor(parts: { disk: Disk; clock: Clock; log: Log }, partialMs: number) {
+  constructor(parts: { disk: Disk; clock: Clock; log: Log }, partialMs: number, recordMs: number) {
     this.#disk = parts.disk
     this.#clock = parts.clock
     this.#log = parts.log
     this.#partialMs = partialMs
+    this.#recordMs = recordMs
   }
 
   /**
@@ -56,8 +60,9 @@ export class Reader {
     if (stat.size < source.offset) return this.#lose(source, 'shorter than what was read of it', sizeBefore)
     await this.#skipCovered(source)
     if (stat.size === source.offset && (stat.mtimeMs === source.checkedMtimeMs || source.offset === 0)) return 0
-    const isPartOnly = source.partial?.size === stat.size
-    if (isPartOnly && !isLast && now - source.partial!.since < this.#partialMs) return 0
+    const waited = source.partial?.size === stat.size ? source.partial : undefined
+    const waitedMs = waited === undefined ? 0 : now - waited.since
+    if (waited !== undefined && !isLast && waitedMs < waited.waitMs) return 0
     // Compared before every read, not only after a wait: a file may be cut and grow past the offset between any two.
     if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it', sizeBefore)
     source.checkedMtimeMs = stat.mtimeMs
@@ -67,20 +72,53 @@ export class Reader {
     const space = builder.space(READ_BYTES)
     const got = await file.read(space.subarray(0, Math.min(space.length, limit - source.offset)), source.offset)
     const isAtEnd = source.offset + got >= limit
-    const isPartDue = isAtEnd && (limit < stat.size || isPartOnly || isLast)
+    const isOver = isAtEnd && (limit < stat.size || isLast)
+    const isPartDue = isOver || (waited !== undefined && waitedMs >= this.#partialMs)
+    const isRecordDue = isPartDue || (waited !== undefined && waitedMs >= this.#recordMs)
     const bytes = space.subarray(0, got)
-    const taken = takenBytes(bytes, isPartDue)
+    const { redactor } = source.way
+    let taken = takenBytes(bytes, isPartDue, isOver || redactor === undefined ? 0 : UNFINISHED_BYTES)
+    let waitMs = this.#partialMs
+    if (!isRecordDue || !isAtEnd) {
+      const whole = taken
+      taken -= openBytes(source, bytes, taken, isAtEnd)
+      if (taken < whole) waitMs = this.#recordMs
+    }
     if (taken > 0) {
+      const hidden = redactor === undefined ? undefined : await this.#mask(source, bytes, taken)
       const { offset, isMidLine, parser } = source
-      builder.add(labelOf(source), parser, { offset, length: taken, isMidLine, readMs: this.#clock.now() })
+      const records = source.way.records.isTrivial ? undefined : source.way.records
+      const readMs = this.#clock.now()
+      builder.add(labelOf(source), parser, { offset, length: taken, isMidLine, readMs, records, hidden })
       source.advance(bytes.subarray(0, taken))
     }
     if (taken < got && isAtEnd) {
-      if (!isPartOnly) source.partial = { size: stat.size, since: now }
+      source.partial = { size: stat.size, since: waited?.since ?? now, waitMs: Math.max(waitMs, waitedMs) }
     } else {
       source.partial = undefined
     }
     return taken
+  }
+
+  /**
+   * Hides in the first `taken` bytes what is to be hidden; also what began before them, or ends behind.
+   * @returns where that begins
+   */
+  async #mask(source: Source, bytes: Buffer, taken: number): Promise<number[]> {
+    const redactor = source.way.redactor!
+    let hidden: number[] = []
+    let from = 0
+    if (source.isMidLine) {
+      const before = await readAt(source.file!, Math.max(0, source.offset - UNFINISHED_BYTES), source.offset)
+      const lineEnd = bytes.indexOf(NEWLINE) + 1
+      from = lineEnd === 0 ? bytes.length : lineEnd
+      const joined = Buffer.concat([before, bytes.subarray(0, from)])
+      hidden = redactor.mask(joined).map(at => Math.max(0, at - before.length))
+      joined.copy(bytes, 0, before.length)
+    }
+    // A line of which only a part is taken is looked at as far as it is there.
+    const to = bytes[taken - 1] === NEWLINE ? taken : bytes.length
+    return from < to ? hidden.concat(redactor.mask(bytes, from, to)) : hidden
   }
 
   async #open(source: Source): Promise<boolean> {
@@ -88,7 +126,8 @@ export class Reader {
     if (!(await source.openFile(this.#disk))) return false
     // Remembered by a buck that had not the last bytes: the file has them.
     if (source.tail.length === 0) {
-      source.tail = await readAt(source.file!, Math.max(0, source.offset - TAIL_BYTES), source.offset)
+      const from = Math.max(0, source.offset - TAIL_BYTES)
+      source.tail = await readRedacted(source.file!, from, source.offset, source.way.redactor)
     }
     return true
   }
@@ -98,13 +137,14 @@ export class Reader {
     const to = source.coverage.endFrom(source.offset)
     if (to <= source.offset || to > source.size) return
     source.offset = to
-    source.tail = await readAt(source.file!, Math.max(0, to - TAIL_BYTES), to)
+    source.tail = await readRedacted(source.file!, Math.max(0, to - TAIL_BYTES), to, source.way.redactor)
   }
 
   async #isSame(source: Source): Promise<boolean> {
     const file = source.file!
-    if (!(await readAt(file, 0, source.head.length)).equals(source.head)) return false
-    return (await readAt(file, source.offset - source.tail.length, source.offset)).equals(source.tail)
+    const { head, tail, offset, isRedacted } = source
+    if (!isLike(await readAt(file, 0, head.length), head, isRedacted)) return false
+    return isLike(await readAt(file, offset - tail.length, offset), tail, isRedacted)
   }
 
   #lose(source: Source, why: string, ownSize: number): 0 {
@@ -143,12 +183,26 @@ function labelOf(source: Source): RunLabel {
 /**
  * How much of what was read goes into packets: whole lines; all of it if a part of a line is due; of a line that is longer
  * than an event what makes whole events.
+ * @param unfinished  so much of a line without its end stays where it is
  */
-function takenBytes(bytes: Buffer, isPartDue: boolean): number {
-  if (isPartDue) return bytes.length
-  let at = bytes.lastIndexOf(NEWLINE) + 1
-  for (let left = bytes.length - at; left >= EVENT_BYTES_MAX; left = bytes.length - at) {
+function takenBytes(bytes: Buffer, isPartDue: boolean, unfinished: number): number {
+  const whole = bytes.lastIndexOf(NEWLINE) + 1
+  if (isPartDue) return whole === bytes.length ? whole : Math.max(whole, bytes.length - unfinished)
+  let at = whole
+  for (let left = bytes.length - at; left >= EVENT_BYTES_MAX + unfinished; left = bytes.length - at) {
     at += left > EVENT_BYTES_MAX ? pieceBytes(bytes, at) : left
   }
   return at
+}
+
+/** Of the first `taken` bytes those of the last event, if it waits for more: its next line may not be read yet, or not written. */
+function openBytes(source: Source, bytes: Buffer, taken: number, isAtEnd: boolean): number {
+  const { records } = source.way
+  if (records.isTrivial || taken === 0 || bytes[taken - 1] !== NEWLINE) return 0
+  const start = source.isMidLine ? bytes.indexOf(NEWLINE) + 1 : 0
+  if (start >= taken) return 0
+  const last = records.last(bytes, start, taken)
+  if (isAtEnd) return records.isOpen ? taken - last : 0
+  // All that was read would wait for a read that brings no more.
+  return last === 0 ? 0 : taken - last
 }

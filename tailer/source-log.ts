@@ -26,6 +26,8 @@ export interface StoredSource extends SourceRecord {
    * before `epoch` (its count) say nothing of it beyond.
    */
   rewound?: { at: number; epoch: number }
+  /** Head, tail and packets have hidden bytes. */
+  isRedacted?: boolean
   /** Of its file when last looked at: what was seen and not read. */
   size?: number
   /** Its file as last compared, for one that is compressed or excluded: unchanged, it is not looked into again. */

@@ -6,6 +6,7 @@ import { RangeSet } from '../shared/ranges.ts'
 import type { Clock, Log, Random } from '../shared/world.ts'
 import type { Beginning } from './content.ts'
 import type { FileRule, FoundFile } from './find-files.ts'
+import { namesOf, redactorOf, ruleOf } from './line-way.ts'
 import { rotationSet } from './rotation.ts'
 import { Source } from './source.ts'
 import type { StoredSource } from './source-log.ts'
@@ -70,7 +71,7 @@ export class SourceTable {
 
   /** Makes a source known as the source log, or a buck, remembers it. */
   adopt(stored: StoredSource, isRemembered = false): Source {
-    const rule = this.#config.rules.find(rule => rule.path === stored.path)
+    const rule = ruleOf(this.#config.rules, stored.path)
     const source = new Source(stored, rule, this.#parts.clock.monotonic())
     source.isRemembered = isRemembered
     this.#sources.set(source.name, source)
@@ -89,13 +90,14 @@ export class SourceTable {
   /** A source of its own for a file, read from `start`. */
   draw(file: FoundFile, start: number, head: Buffer, tail: Buffer, isExcluded = false, parent?: string): Source {
     const { dev, ino } = file.stat
+    const names = namesOf(file.rule, file.path)
     const source = this.adopt({
       source: this.#parts.random.bytes(10).toString('hex'),
       tailer: '',
       machine: '',
-      host: file.rule.host ?? this.#config.host,
+      host: names.host ?? this.#config.host,
       path: file.path,
-      app: file.rule.app ?? defaultApp(file.rule.isSpool ? dirname(file.path) : file.path),
+      app: names.app ?? defaultApp(file.rule.isSpool ? dirname(file.path) : file.path),
       dev,
       ino,
       start,
@@ -115,7 +117,13 @@ export class SourceTable {
 
   /** A file of which nothing is to be read. */
   drawExcluded(file: FoundFile, tail: Buffer = Buffer.alloc(0)): Source {
-    return this.draw(file, file.stat.size, file.packed?.head ?? Buffer.alloc(0), tail, true)
+    return this.draw(
+      file,
+      file.stat.size,
+      (redactorOf(file.rule) === undefined && file.packed?.head) || Buffer.alloc(0),
+      tail,
+      true,
+    )
   }
 
   /** A source that begins where a file stops having its parent's lines. */

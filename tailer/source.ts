@@ -7,7 +7,9 @@ import type { Disk, FileStat, OpenFile } from '../shared/world.ts'
 import type { FileRule, FoundFile } from './find-files.ts'
 import { compressionOf } from './inflate/inflate.ts'
 import { InflatedFile } from './inflate/inflated-file.ts'
+import { type LineWay, lineWayOf } from './line-way.ts'
 import { LineParser } from './parse/line-parser.ts'
+import { isLike } from './redact/redactor.ts'
 import type { LastSeen, StoredSource } from './source-log.ts'
 
 /** First bytes of the file, kept to recognise it. Grows with the file up to this. */
@@ -22,6 +24,10 @@ export class Source {
   readonly start: number
   readonly parent: SourceName | undefined
   readonly parser: LineParser
+  /** What the settings say of its lines. */
+  readonly way: LineWay
+  /** What is known of its bytes may have hidden ones: also if nothing is hidden any more. */
+  readonly isRedacted: boolean
   path: string
   dev: number
   ino: number
@@ -52,8 +58,8 @@ export class Source {
   isRemembered = false
   /** Modification time and size when last compared: a file replaced by one of the same size differs in the first. */
   checkedMtimeMs = 0
-  /** Size at which only a part of a line was there, and since when (monotonic ms). */
-  partial: { size: number; since: number } | undefined
+  /** Size at which only a part of a line was there, or an event that may go on; since when (monotonic ms), how long it waits. */
+  partial: { size: number; since: number; waitMs: number } | undefined
   /** Monotonic ms: last growth; and since when its file is missing. */
   grewAt: number
   missingSince: number | undefined
@@ -82,6 +88,8 @@ export class Source {
     this.size = Math.max(stored.to, stored.size ?? 0)
     this.grewAt = now
     this.parser = new LineParser({ zone: rule?.zone })
+    this.way = lineWayOf(rule, stored.path)
+    this.isRedacted = stored.isRedacted === true || this.way.redactor !== undefined
   }
 
   /** A line was begun before the offset and its end not seen: what follows is no new line. */
@@ -106,7 +114,9 @@ export class Source {
 
   /** Takes note of bytes just read, which begin at the offset. */
   advance(bytes: Buffer): void {
-    if (this.head.length < HEAD_BYTES && this.offset <= this.head.length) {
+    // Hidden as a whole, perhaps, while its line had no end.
+    const isFirst = this.isRedacted && this.offset === 0
+    if (isFirst || (this.head.length < HEAD_BYTES && this.offset <= this.head.length)) {
       this.head = Buffer.concat([this.head.subarray(0, this.offset), bytes]).subarray(0, HEAD_BYTES)
     }
     this.tail =
@@ -137,13 +147,14 @@ export class Source {
       rewound: this.rewound,
       size: this.size,
       last: this.last,
+      ...(this.isRedacted && { isRedacted: true }),
     }
   }
 
   /** As it is now: reading goes on meanwhile. */
   known(): KnownContent {
-    const { name, start, offset, head, tail, parent } = this
-    return { name, start, offset, head, tail, parent }
+    const { name, start, offset, head, tail, parent, isRedacted } = this
+    return { name, start, offset, head, tail, parent, isRedacted }
   }
 
   /** Whether its file is as it was when last compared. */
@@ -182,7 +193,11 @@ export class Source {
     this.file =
       compression === undefined || this.last?.inflatedBytes === undefined
         ? file
-        : new InflatedFile(file, { compression, ...this.last, bytes: this.last.inflatedBytes }, this.head)
+        : new InflatedFile(
+            file,
+            { compression, ...this.last, bytes: this.last.inflatedBytes },
+            this.isRedacted ? undefined : this.head,
+          )
     return true
   }
 
@@ -199,7 +214,7 @@ export function believedTo({ rewound }: Pick<StoredSource, 'rewound'>, to: numbe
 }
 
 /** What is known of a source's content at one moment. */
-export type KnownContent = Pick<Source, 'name' | 'start' | 'offset' | 'head' | 'tail' | 'parent'>
+export type KnownContent = Pick<Source, 'name' | 'start' | 'offset' | 'head' | 'tail' | 'parent' | 'isRedacted'>
 
 export type Relation =
   /** Begins with all that was read of the source. */
@@ -223,16 +238,17 @@ export async function relation(
   if (size === 0 || (source.tail.length === 0 && source.head.length === 0)) return 'other'
   // Born, and not read yet: it begins as it did then.
   if (source.offset === 0 && size < source.head.length) return 'other'
-  if (!(await readAt(file, 0, headBytes)).equals(source.head.subarray(0, headBytes))) return 'other'
+  const { isRedacted } = source
+  if (!isLike(await readAt(file, 0, headBytes), source.head.subarray(0, headBytes), isRedacted)) return 'other'
   if (size >= source.offset) {
     const from = source.offset - source.tail.length
-    return (await readAt(file, from, source.offset)).equals(source.tail) ? 'same' : 'other'
+    return isLike(await readAt(file, from, source.offset), source.tail, isRedacted) ? 'same' : 'other'
   }
   const from = Math.max(0, size - TAIL_BYTES)
   const expected = await known(from, size)
   // Nobody can tell any more: the head speaks for it. It is held back for a limited time only.
   if (expected === undefined) return 'prefix'
-  return (await readAt(file, from, size)).equals(expected) ? 'prefix' : 'other'
+  return isLike(await readAt(file, from, size), expected, isRedacted) ? 'prefix' : 'other'
 }
 
 /** Bytes [from, to) of a file, fewer at its end. */

@@ -14,9 +14,11 @@ import { Copies } from './copies.ts'
 import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
 import { Findings } from './findings.ts'
 import { PackedFiles } from './inflate/packed-files.ts'
+import { redactorOf } from './line-way.ts'
 import { PowerCut } from './power-cut.ts'
+import { readRedacted } from './redact/redactor.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
-import { HEAD_BYTES, readAt, type Source, TAIL_BYTES } from './source.ts'
+import { HEAD_BYTES, type Source, TAIL_BYTES } from './source.ts'
 import type { StoredSource } from './source-log.ts'
 import { SourceTable } from './source-table.ts'
 
@@ -260,7 +262,7 @@ export class Sources {
     if (file.packed !== undefined && source.last?.inflatedBytes === undefined && isUnread(source)) return false
     // Born, and nothing read of it yet: its beginning is all that is known, and a power cut may have taken some of that.
     if (isUnread(source) && this.#content.isAfterPowerCut) {
-      if (!(await this.#content.hasFirstLine(file, source.head))) return false
+      if (!(await this.#content.hasFirstLine(file, source))) return false
       source.head = Buffer.alloc(0)
     }
     if (isUnread(source) && source.head.length === 0) return true
@@ -471,8 +473,8 @@ export class Sources {
     const isExcluded = file.isSibling && isOld && file.stat.mtimeMs < this.#startedMs
     const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
     const begun = await this.#content.withFile(file, async handle => ({
-      head: await readAt(handle, 0, HEAD_BYTES),
-      tail: await readAt(handle, Math.max(0, start - TAIL_BYTES), start),
+      head: await readRedacted(handle, 0, HEAD_BYTES, redactorOf(file.rule)),
+      tail: await readRedacted(handle, Math.max(0, start - TAIL_BYTES), start, redactorOf(file.rule)),
     }))
     if (begun === undefined) return
     const source = this.#table.draw(file, start, begun.head, begun.tail, isExcluded)

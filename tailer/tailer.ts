@@ -14,10 +14,12 @@ import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
 import { PacketBuilder } from './builder.ts'
 import { Delivery } from './delivery.ts'
+import { EventDelays } from './event-delays.ts'
 import type { FileRule } from './find-files.ts'
 import { Hearing } from './hearing.ts'
 import type { Machine } from './identity.ts'
 import type { Journal, PacketRef } from './journal.ts'
+import { redactedBy } from './line-way.ts'
 import { bucketAt, type Opened, openFolder, resumeOf } from './opening.ts'
 import { Packer } from './packer.ts'
 import { Reader } from './reader.ts'
@@ -51,6 +53,8 @@ export interface TailerConfig {
   lookMs: number
   /** A line whose end does not come is given out in parts after so long. */
   partialMs: number
+  /** An event that may go on (a trace at the end of a file) is given out after so long. */
+  recordMs: number
   holdBackMs: number
   settleMs: number
   missingMs: number
@@ -71,6 +75,7 @@ export const TAILER_DEFAULTS = {
   pollMs: 100,
   lookMs: 250,
   partialMs: 5_000,
+  recordMs: 200,
   holdBackMs: 600_000,
   settleMs: 10_000,
   missingMs: 10_000,
@@ -100,6 +105,10 @@ export interface TailerStatus extends TailerReport {
   /** Rotated files that are read to their ends, with all of them synced in the journal. */
   settled: string[]
   damagedEntries: number
+  /** Places hidden since the start, by rule. */
+  redacted: Record<string, number>
+  /** Least time from an event's own time to its reading, by host, in the last minute or two. */
+  eventDelaySeconds: Record<string, number>
   /** Once: everything is read, packed and archived. */
   isDone: boolean
 }
@@ -183,6 +192,7 @@ class Life {
   readonly #hearing: Hearing
   readonly #sealed: SealedBuckets
   readonly #caughtUp = new WeakSet<Source>()
+  readonly #delays = new EventDelays()
   #events = 0
   #lines = 0
   #bytes = 0
@@ -201,7 +211,7 @@ class Life {
     this.#sequence = opened.sequence
     this.#bucket = bucketAt(this.#world.clock.now(), config.bucketSeconds)
     this.#builder = new PacketBuilder(config.packetBytes)
-    this.#reader = new Reader(this.#world, config.partialMs)
+    this.#reader = new Reader(this.#world, config.partialMs, config.recordMs)
     this.#sources = new Sources(
       { ...config, rules: config.files },
       {
@@ -288,6 +298,8 @@ class Life {
         .filter(({ isSettled, isFinished }) => isSettled && !isFinished)
         .map(source => source.path),
       damagedEntries: this.#journal.damages.length,
+      redacted: redactedBy(this.#config.files),
+      eventDelaySeconds: this.#delays.seconds(this.#world.clock.monotonic()),
     }
   }
 
@@ -365,7 +377,11 @@ class Life {
     this.#caughtUp.add(source)
     const from = this.#sealer.stepLacksFrom(source.name, source.offset)
     if (from === undefined || !source.coverage.covers(from, source.offset)) return
-    this.#sealer.catchUpStep(source.name, from, await readAt(source.file, from, source.offset))
+    // What is hidden is not hidden in the file: then the journal has it, or the hash stays unknown.
+    const bytes = source.isRedacted
+      ? await this.#journal.sourceBytes(source.name, from, source.offset)
+      : await readAt(source.file, from, source.offset)
+    if (bytes !== undefined) this.#sealer.catchUpStep(source.name, from, bytes)
   }
 
   /** Packs what was collected and puts it into the journal, then on its way. Waits while the disk is full. */
@@ -380,6 +396,7 @@ class Life {
       this.#sequence = sequence
       for (const run of events.runs) this.#sources.get(run.source)?.cover(run.from, run.to, this.#epoch)
       this.#sealer.count(sequence, events)
+      this.#delays.see(events, this.#world.clock.now(), this.#world.clock.monotonic())
       this.#events += packet.header.events
       this.#lines += packet.header.lines
       this.#bytes += packet.header.rawBytes

@@ -26,6 +26,7 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
   openDataFolder(folder)
   const lock = await lockAfterFormerRun(folder)
   const spool = join(folder, 'spool')
+  const lines = { multiline: own.multiline, redact: own.redact }
   const tailer = await Tailer.open(
     {
       ...TAILER_DEFAULTS,
@@ -34,10 +35,10 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
       files: [
         ...own.files.map(rule => {
           const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
-          return { from: own.from, ...more, path: resolve(path) }
+          return { from: own.from, ...lines, ...more, path: resolve(path) }
         }),
         // What `bucktail pipe` and the gateway took.
-        { path: join(spool, '*', '*.log*'), isSpool: true },
+        { path: join(spool, '*', '*.log*'), isSpool: true, ...lines },
       ],
       ownFolders: ownFolders(settings.data),
       bucks: settings.bucks,
@@ -45,6 +46,7 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
       packetBytes: own.packet_bytes,
       packetMs: own.packet_time,
       diskBytesMax: own.disk_limit,
+      recordMs: own.multiline_wait,
       once: isOnce,
     },
     {

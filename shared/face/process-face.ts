@@ -20,12 +20,20 @@ export interface FaceFigure {
   value(): number
 }
 
+/** A figure of which there are several, told apart by a label. */
+export interface FaceFigures {
+  name: string
+  help: string
+  label: string
+  values(): Iterable<[string, number]>
+}
+
 export interface FaceParts {
   log: World['log']
   status(): unknown
   /** Why it cannot go on without loss or standstill; undefined if it can. */
   unready(): string | undefined
-  figures: FaceFigure[]
+  figures: (FaceFigure | FaceFigures)[]
   /** Further paths. */
   routes?(server: FastifyInstance): void
 }
@@ -48,13 +56,17 @@ export async function startProcessFace(config: FaceConfig, parts: FaceParts): Pr
 
   const metrics = new Registry()
   collectDefaultMetrics({ register: metrics })
-  for (const { name, help, value } of parts.figures) {
+  for (const figure of parts.figures) {
+    const { name, help } = figure
     new Gauge({
       name,
       help,
+      labelNames: 'label' in figure ? [figure.label] : [],
       registers: [metrics],
       collect() {
-        this.set(value())
+        if (!('label' in figure)) return this.set(figure.value())
+        this.reset()
+        for (const [label, value] of figure.values()) this.set({ [figure.label]: label }, value)
       },
     })
   }

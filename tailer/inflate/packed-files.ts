@@ -7,6 +7,7 @@
 import type { Clock, Disk, Log } from '../../shared/world.ts'
 import { type Content, StaleLookError, type Verdict } from '../content.ts'
 import type { FoundFile } from '../find-files.ts'
+import { isLike } from '../redact/redactor.ts'
 import type { Source } from '../source.ts'
 import { compressionOf } from './inflate.ts'
 import { type Measured, measure } from './measure.ts'
@@ -84,7 +85,7 @@ export class PackedFiles {
     if (source.head.length === 0 && source.tail.length === 0) return 'other'
     const { head } = file.packed!
     const common = Math.min(head.length, source.head.length)
-    if (!head.subarray(0, common).equals(source.head.subarray(0, common))) return 'other'
+    if (!isLike(head.subarray(0, common), source.head.subarray(0, common), source.isRedacted)) return 'other'
     if (entry === undefined || entry.strangers.has(source.name)) return 'other'
     const asked = `${source.name} ${source.offset}`
     const verdict = entry.verdicts.get(asked)

@@ -78,7 +78,7 @@ test('own patterns hide their groups, or all of the match, to the byte', async t
     Buffer.from('\u00e4\u20ac pass=geh\u20acim id-77 x\npassword=y z\n'),
   ])
   const before = Buffer.from(bytes)
-  t.equal(redactor.mask(bytes), true)
+  t.equal(redactor.mask(bytes).length, 3)
   t.equal(bytes.length, before.length)
   t.equal(bytes.subarray(2).toString(), '\u00e4\u20ac pass=******** ***** x\npassword=* z\n')
   t.strictSame(
@@ -88,7 +88,7 @@ test('own patterns hide their groups, or all of the match, to the byte', async t
       ['ids', 1],
     ],
   )
-  t.equal(redactor.mask(Buffer.from('nothing here\n')), false)
+  t.strictSame(redactor.mask(Buffer.from('nothing here\n')), [])
 })
 
 test('a pattern never reaches over a line end', async t => {

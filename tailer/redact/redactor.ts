@@ -25,19 +25,18 @@ export class Redactor {
 
   /**
    * Hides in place, in whole lines; a last one may lack its end.
-   * @returns whether anything was hidden
+   * @returns where what is hidden begins, in order
    */
-  mask(bytes: Buffer, at = 0, end = bytes.length, isCounted = true): boolean {
-    let isHidden = false
+  mask(bytes: Buffer, at = 0, end = bytes.length, isCounted = true): number[] {
+    const hidden: number[] = []
     for (const rule of this.#rules) {
       const places = rule.find(bytes, at, end, (from, to) => {
         bytes.fill(MASK, from, to)
+        hidden.push(from)
       })
-      if (places === 0) continue
-      isHidden = true
-      if (isCounted) this.counts.set(rule.name, (this.counts.get(rule.name) ?? 0) + places)
+      if (places > 0 && isCounted) this.counts.set(rule.name, (this.counts.get(rule.name) ?? 0) + places)
     }
-    return isHidden
+    return hidden.sort((a, b) => a - b)
   }
 }
 
