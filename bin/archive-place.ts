@@ -6,6 +6,7 @@ import { Decisions } from '../shared/decisions.ts'
 import { computeLedger } from '../shared/ledger.ts'
 import { gatherLedgerInputs } from '../shared/ledger-gather.ts'
 import { realWorld } from '../shared/real-world.ts'
+import { Releases } from '../shared/releases.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
 import { textLog } from '../shared/text-log.ts'
 import { openArchiveObjects } from './archive-objects.ts'
@@ -49,7 +50,11 @@ export async function archivePlace(flags: { config?: string }): Promise<Place> {
     stepHashes: source => stepHashes({ index: NOTHING, archive }, source),
     async ledger() {
       const decisions = await new Decisions(place.objects).list()
-      const inputs = await gatherLedgerInputs({ links: [], index: archive, archive, decisions, log: world.log })
+      const releases = await new Releases(place.objects).list()
+      const inputs = await gatherLedgerInputs({
+        ...{ links: [], index: archive, archive, decisions, releases },
+        log: world.log,
+      })
       return computeLedger(inputs)
     },
     async close() {

@@ -15,6 +15,7 @@ import { QueryError } from '../shared/query/syntax.ts'
 import { parseQuery } from '../shared/query.ts'
 import { realDisk } from '../shared/real-disk.ts'
 import { realWorld } from '../shared/real-world.ts'
+import { Releases } from '../shared/releases.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
 import type { Damage, SearchRequest } from '../shared/stores.ts'
 import { textLog } from '../shared/text-log.ts'
@@ -65,8 +66,9 @@ export async function dataPlace(folder: string): Promise<Place> {
     stepHashes: source => stepHashes({ index, archive }, source),
     async ledger() {
       const named = await holders()
-      const decisions = new Decisions(new FolderStore(world.disk, join(data, 'archive')))
-      return new LedgerReader(() => named, { index, archive, decisions }).read()
+      const beside = new FolderStore(world.disk, join(data, 'archive'))
+      const stores = { index, archive, decisions: new Decisions(beside), releases: new Releases(beside) }
+      return new LedgerReader(() => named, stores).read()
     },
     async close() {
       // Files are opened for each read only.

@@ -12,7 +12,7 @@ import { textLog } from '../shared/text-log.ts'
 import type { World } from '../shared/world.ts'
 import { channelConfig, credentialsOf } from './channel.ts'
 import { usageError } from './fail.ts'
-import { historyFolders, openCopyTarget } from './history-folders.ts'
+import { historyPlaces, openCopyTarget } from './history-places.ts'
 import { keepFilesPrivate } from './private-files.ts'
 import { openStores, type Stores } from './roles/stores.ts'
 import { foldersOf, keyNameOf, settingsOf } from './settings.ts'
@@ -33,7 +33,7 @@ export interface IncidentPlace extends Stores {
   dialer?: Dialer
   /** @param only  of this task, until it is over */
   jobs(only?: string): Jobs
-  close(): void
+  close(): Promise<void>
 }
 
 export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentPlace> {
@@ -47,7 +47,7 @@ export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentP
   const worker = `helper-${process.pid}-${world.random.bytes(4).toString('hex')}`
   const stores = await openStores(settings, world, worker)
   const board = new TaskBoard(stores.archiveObjects, world)
-  const histories = historyFolders(settings, world, worker)
+  const histories = historyPlaces(settings, world, worker)
   const dialer = porterDialer(settings, world)
   const copies = new CopyJobs({
     index: stores.index,
@@ -73,9 +73,10 @@ export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentP
         mayDelete: () => stores.archivePlace.clockAgrees(),
         ...(only !== undefined && { only }),
       }),
-    close: () => {
+    async close() {
       stores.archivePlace.close()
-      void stores.indexPlace.close()
+      await histories.close()
+      await stores.indexPlace.close()
     },
   }
 }

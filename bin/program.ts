@@ -253,6 +253,9 @@ Examples:
   rangeTask('prune', 'What is archived leaves the disks of the bucks, up to --until.').action(
     calls(async () => (await import('./commands/incident.ts')).prune),
   )
+  task('reject-replay', 'Documents that Elasticsearch refused are sent again.')
+    .option('--dry-run', 'only list them, with the reasons')
+    .action(calls(async () => (await import('./commands/incident.ts')).rejectReplay))
   task('work', 'Helps with the jobs of histories and of all of these, until Ctrl-C.')
     .option('--once', 'until nothing is left to do')
     .action(calls(async () => (await import('./commands/incident.ts')).work))

@@ -15,6 +15,7 @@ import {
   estimateOf,
   newTaskId,
 } from '../../shared/copy-task.ts'
+import { ElasticStore } from '../../shared/elastic/elastic-store.ts'
 import { BadTimeError, parseTime } from '../../shared/face/time-text.ts'
 import { parseQuery } from '../../shared/query.ts'
 import type { EventStore } from '../../shared/stores.ts'
@@ -26,6 +27,7 @@ import { count, counted, escapeControls, Output, size } from '../terminal.ts'
 const LOOK_EVERY_MS = 500
 const PRUNE_MS = 60_000
 const DAY_MS = 86_400_000
+const REJECTS_SHOWN = 20
 
 interface CopyFlags extends IncidentFlags {
   since?: string
@@ -76,7 +78,7 @@ export async function work(flags: IncidentFlags & { once?: boolean }): Promise<n
     await running
   } finally {
     progress.end()
-    place.close()
+    await place.close()
   }
   await say(`${counted(jobs.status().jobsDone, 'job')} done`)
   return EXIT.fine
@@ -108,7 +110,29 @@ export async function prune(flags: CopyFlags): Promise<number> {
     }
     return EXIT.fine
   } finally {
-    place.close()
+    await place.close()
+  }
+}
+
+/** Documents that Elasticsearch refused are sent again, once what kept them out is mended. */
+export async function rejectReplay(flags: IncidentFlags & { dryRun?: boolean }): Promise<number> {
+  const place = await openIncidentPlace(flags)
+  try {
+    const { index } = place
+    if (!(index instanceof ElasticStore)) {
+      throw usageError('these settings have no index in Elasticsearch: nothing refuses documents')
+    }
+    if (flags.dryRun) {
+      const rejects = await index.rejects.read()
+      for (const { id, reason } of rejects.slice(0, REJECTS_SHOWN)) await say(escapeControls(`${id}: ${reason}`))
+      await say(`${counted(rejects.length, 'document')} in ${index.rejects.path}`)
+      return EXIT.fine
+    }
+    const { indexed, refused } = await index.replayRejects()
+    await say(`${counted(indexed, 'document')} indexed, ${count(refused)} refused again (${index.rejects.path})`)
+    return refused > 0 ? EXIT.holes : EXIT.fine
+  } finally {
+    await place.close()
   }
 }
 
@@ -151,7 +175,7 @@ async function copy(flags: CopyFlags, what: Pick<CopyParams, 'from' | 'to' | 'fo
     }
     return await runToEnd(place, id, estimate)
   } finally {
-    place.close()
+    await place.close()
   }
 }
 

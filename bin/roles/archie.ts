@@ -8,7 +8,7 @@ import { Releases } from '../../shared/releases.ts'
 import { TaskBoard } from '../../shared/task-board.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { CommandError, EXIT } from '../fail.ts'
-import { historyFolders } from '../history-folders.ts'
+import { historyPlaces } from '../history-places.ts'
 import { aborted, type RoleStart, type RunningRole } from './role.ts'
 import { openStores } from './stores.ts'
 
@@ -17,7 +17,7 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
   const credentials = credentialsOf(settings, 'archie')
   const writer = `archie-${credentials.keys!.id}`
   const { index, archive, archiveObjects, archivePlace, indexPlace } = await openStores(settings, world, writer)
-  const histories = historyFolders(settings, world, writer)
+  const histories = historyPlaces(settings, world, writer)
   const archie = await serveArchie(
     {
       ...parseAddress(own.http)!,
@@ -48,9 +48,10 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
     listens: [`http ${archie.address}`],
     ended: aborted(signal),
     close: () =>
-      archie.close().finally(() => {
+      archie.close().finally(async () => {
         archivePlace.close()
-        return indexPlace.close()
+        await histories.close()
+        await indexPlace.close()
       }),
   }
 }

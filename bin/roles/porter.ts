@@ -13,7 +13,7 @@ import type { World } from '../../shared/world.ts'
 import type { ArchiveObjects } from '../archive-objects.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { lockAfterFormerRun, openDataFolder } from '../data-folder.ts'
-import { historyFolders, openCopyTarget } from '../history-folders.ts'
+import { historyPlaces, openCopyTarget } from '../history-places.ts'
 import { foldersOf } from '../settings.ts'
 import type { RoleStart, RunningRole } from './role.ts'
 import { openStores } from './stores.ts'
@@ -32,7 +32,7 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
   const stores = await openStores(settings, world, `porter-${keys.id}`)
   const { index, archive, archiveObjects, archivePlace, indexPlace } = stores
   const board = new TaskBoard(archiveObjects, world)
-  const histories = historyFolders(settings, world, `porter-${keys.id}`)
+  const histories = historyPlaces(settings, world, `porter-${keys.id}`)
   const dialer = createDialer(channelConfig(settings, 'porter', credentials, keys), world, 'buck')
   const copies = new CopyJobs({
     index,
@@ -89,6 +89,8 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
     close: async () => {
       await face.close()
       archivePlace.close()
+      await histories.close()
+      await indexPlace.close()
       lock.release()
     },
   }
