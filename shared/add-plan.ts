@@ -4,11 +4,12 @@ import type { Contested } from './contested.ts'
 import type { Origin } from './events.ts'
 import { HeldPackets } from './held-packets.ts'
 import type { Bucket, PacketId } from './messages.ts'
-import { epochCount, type Packet, packetEvents, packetKey } from './packet.ts'
+import { epochCount, type Packet, packetBody, packetEvents, packetKey } from './packet.ts'
 import type { Piece } from './pieces.ts'
 import { RangeSet } from './ranges.ts'
 import { GROUP_BYTES, inflatedBytes } from './segment-batch.ts'
 import { goneKey, manifestKey, type Words } from './segment-manifest.ts'
+import type { TakenPacket } from './segment-writer.ts'
 import type { StorePass } from './stores.ts'
 import type { World } from './world.ts'
 
@@ -100,8 +101,16 @@ export function isUntouched(state: CatalogueState, plannedAt: number, plan: AddP
   return !plan.kept.some(({ runs }) => runs.some(run => ranges.get(run.source)?.overlaps(run.from, run.to)))
 }
 
-/** Events of packets, inflated a group at a time. Throws CorruptPacketError. */
-export async function* groupsOf(packets: Packet[], contested: Contested, pass: StorePass): AsyncGenerator<Piece[]> {
+/**
+ * Events of packets, inflated a group at a time; large packets of which nothing is held as they are. Those were decoded
+ * too: what is stored can be read. Throws CorruptPacketError.
+ */
+export async function* groupsOf(
+  packets: Packet[],
+  contested: Contested,
+  takeOverBytes: number,
+  pass: StorePass,
+): AsyncGenerator<Piece[] | TakenPacket> {
   let group: Piece[] = []
   let bytes = 0
   for (const packet of packets) {
@@ -109,6 +118,12 @@ export async function* groupsOf(packets: Packet[], contested: Contested, pass: S
     const { id, bucket } = packet.header
     const origin: Origin = { tailer: id.tailer, epoch: id.epoch, sequence: id.sequence, bucket }
     const events = packetEvents(packet)
+    const { kind, rawBytes } = packet.header
+    if (rawBytes >= takeOverBytes && events.ends.length > 0 && !contested.touches(packet)) {
+      const runs = events.runs.map(run => ({ ...run, origin }))
+      yield { events: { ...events, runs }, kind, body: packetBody(packet) }
+      continue
+    }
     let first = 0
     for (const run of events.runs) {
       const end = first + run.events

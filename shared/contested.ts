@@ -57,6 +57,11 @@ export class Contested {
     }
   }
 
+  /** Whether any of its events may be held, or come twice. */
+  touches({ runs }: Packet): boolean {
+    return runs.some(({ source, from, to }) => this.#overlaps(source, from, to))
+  }
+
   /** What of a run is new, as few pieces as possible; what is repeated is counted. */
   *pieces(piece: Piece): Generator<Piece> {
     const { events, run } = piece

@@ -172,10 +172,14 @@ export function* decodePackets(bytes: Buffer): Generator<Packet> {
   }
 }
 
+export function packetBody({ header, bytes }: Packet): Buffer {
+  return bytes.subarray(PACKET_HEADER_BYTES + header.metaBytes)
+}
+
 /** Inflates the body. Throws CorruptPacketError. */
 export function packetEvents(packet: Packet): Events {
   const { header, runs, names } = packet
-  const body = packet.bytes.subarray(PACKET_HEADER_BYTES + header.metaBytes)
+  const body = packetBody(packet)
   try {
     return header.kind === 'lines' ? decodeBlock(body, runs, names) : decodeColumnsBlock(body, runs, names)
   } catch (cause) {

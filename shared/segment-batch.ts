@@ -7,7 +7,7 @@ import type { Bucket } from './messages.ts'
 import type { Piece } from './pieces.ts'
 import type { SegmentBlock } from './segment-block.ts'
 import { describeSegment, type Words } from './segment-manifest.ts'
-import { type CopiedParts, SegmentWriter } from './segment-writer.ts'
+import { type CopiedParts, SegmentWriter, type TakenPacket } from './segment-writer.ts'
 import type { World } from './world.ts'
 
 /** Inflated, columns included. */
@@ -22,6 +22,8 @@ export interface BatchOptions {
   writer: string
   blockBytes: number
   zstdLevel: number
+  /** A packet of so much text is taken over as a block as it is; Infinity: every packet is merged with others. */
+  takeOverBytes: number
 }
 
 export interface Batch {
@@ -57,7 +59,7 @@ export async function writeBatch(
   catalogue: Catalogue,
   options: BatchOptions,
   batch: Batch,
-  groups: AsyncIterable<Piece[] | CopiedBlock>,
+  groups: AsyncIterable<Piece[] | CopiedBlock | TakenPacket>,
 ): Promise<{ drafts: Draft[]; totals: BatchTotals }> {
   const drafts: Draft[] = []
   const totals = { events: 0, lines: 0, bytes: 0 }
@@ -89,7 +91,8 @@ export async function writeBatch(
     }
     for await (const group of groups) {
       if (!Array.isArray(group)) {
-        writer.copy(group.block, group.stored, group.filter, group.parts)
+        if ('stored' in group) writer.copy(group.block, group.stored, group.filter, group.parts)
+        else writer.take(group)
         await goOnInNextWhereFull()
         continue
       }

@@ -92,7 +92,17 @@ export function encodeSegmentBlock(events: SegmentEvents, position: number, leve
   // Columns that do not give the text back are not written, and list no words.
   if (encoded && !inColumns) tokens = TokenSet.of(events, undefined)
   const body = inColumns ?? encodeBlock(events, level)
-  const filter = tokens.encode(body.length)
+  return sealBlock(events, kind, body, tokens.encode(body.length), position)
+}
+
+/** @param body  of these events; without their runs and names, which are in the meta */
+export function sealBlock(
+  events: SegmentEvents,
+  kind: BodyKind,
+  body: Buffer,
+  filter: Buffer | undefined,
+  position: number,
+): EncodedBlock {
   const meta = encodeMeta(events)
   const { lines, levels, leastNs, greatestNs } = columnBounds(events)
   const head = Buffer.alloc(BLOCK_HEAD_BYTES)

@@ -15,6 +15,10 @@ test('the embedded store', t => {
     testEventStore(t, place({}))
     t.end()
   })
+  t.test('with packets taken over as they are', t => {
+    testEventStore(t, place({ takeOverBytes: 1, blockBytes: 1000, graceMs: 0, zstdLevel: 1 }))
+    t.end()
+  })
   t.test('with tiny blocks, snapshots at each commit, no grace, and memory for a few matches', t => {
     testEventStore(t, place({ blockBytes: 50, snapshotCommits: 1, graceMs: 0, zstdLevel: 1, heldBytesMax: 2000 }))
     t.end()

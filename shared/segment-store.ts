@@ -43,6 +43,11 @@ export interface SegmentStoreOptions {
   /** Text of a block, at most 16 MB. */
   blockBytes?: number
   zstdLevel?: number
+  /**
+   * Packets of so much text become blocks as they are, at once, and are merged by `tidy` only: an event is encoded once
+   * and nobody waits for it. Not given: they are merged when they are added.
+   */
+  takeOverBytes?: number
   /** A compressed segment below this is merged with others of its span. */
   tidyBelowBytes?: number
   /** What nothing names any more stays this long, for those who are still reading it. */
@@ -93,6 +98,7 @@ export class SegmentStore implements EventStore {
     const full = {
       blockBytes: 16 * 1024 * 1024,
       zstdLevel: 9,
+      takeOverBytes: Number.POSITIVE_INFINITY,
       tidyBelowBytes: 8 * 1024 * 1024,
       graceMs: 60 * 60 * 1000,
       spanSeconds: 3600,
@@ -137,7 +143,7 @@ export class SegmentStore implements EventStore {
       const added = { packets: plan.packets, events: 0, lines: 0, bytes: 0, repeated: 0 }
       try {
         for (const [span, part] of plan.spans) {
-          const groups = groupsOf(part.kept, contested, pass)
+          const groups = groupsOf(part.kept, contested, this.#options.takeOverBytes, pass)
           const written = await writeBatch(this.#catalogue, this.#batchOptions, { span, ...part }, groups)
           drafts.push(...written.drafts)
           added.events += written.totals.events

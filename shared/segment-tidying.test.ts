@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { test } from 'tap'
 import { FolderStore } from './folder-store.ts'
 import { line, NO_WORDS, openStore, Wrapped, withClock } from './objects.test-support.ts'
+import { packetBody } from './packet.ts'
 import { BUCKET, testManifest, testPacket } from './packets.test-support.ts'
 import { parseQuery } from './query.ts'
 import { realDisk } from './real-disk.ts'
@@ -86,6 +87,64 @@ test('a merge takes over blocks that are full as they are, and says the same of 
       sum,
     )
   }
+})
+
+test('large packets are blocks at once, as they came; tidying merges them, once', async t => {
+  const { clocked, clock } = withClock()
+  const folder = t.testdir({ taken: {}, merged: {} })
+  const objects = new FolderStore(realDisk, `${folder}/taken`)
+  const options = { world: clocked, graceMs: 0, blockBytes: 16_000, takeOverBytes: 1000 }
+  const store = await openStore(objects, options)
+  const text = (n: number, count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      text: `packet ${n} line ${i} ${(i * 7919 + n).toString(36)}\n`,
+      ...(i % 5 === 0 && { host: `relayed${n}`, level: 'warn' as const }),
+    }))
+  const packets = Array.from({ length: 40 }, (_, n) => {
+    const runs = [{ from: 100_000 * n, lines: text(n, 80) }]
+    const other = { source: 'b'.repeat(16), path: '/other', from: 100_000 * n, lines: text(n, 3) }
+    return testPacket(n % 4 === 0 ? [...runs, other] : runs, { sequence: n + 1 })
+  })
+  const late = testPacket([{ from: 9_000_000, lines: text(99, 5) }], { sequence: 99 })
+  const plain = await openStore(new FolderStore(realDisk, `${folder}/merged`), { ...options, takeOverBytes: Infinity })
+  for (const each of [store, plain]) await each.add([...packets, late], NO_WORDS)
+  const expected = await picture(plain)
+  t.same(await picture(store), expected)
+
+  const bodies = async () => {
+    const all: string[] = []
+    for (const key of await objects.list('segments/')) {
+      if (!key.endsWith('.seg')) continue
+      const content = (await objects.get(key))!
+      const file = { name: key, size: content.length, read: async (a: number, b: number) => content.subarray(a, b) }
+      for (const { bodyPosition, position, bytes } of await readDirectory(file, fail)) {
+        all.push(content.toString('hex', bodyPosition, position + bytes))
+      }
+    }
+    return all
+  }
+  const before = await bodies()
+  for (const packet of packets) t.ok(before.includes(packetBody(packet).toString('hex')), 'a body as it came')
+  await store.tidy()
+  clock.ms += 1
+  await store.tidy()
+  t.same(await picture(store), expected)
+  const after = await bodies()
+  t.ok(after.length <= 40 / 3, `${after.length} blocks of ${before.length}`)
+  const commits = (await objects.list('catalogue/')).length
+  await store.tidy()
+  t.equal((await objects.list('catalogue/')).length, commits, 'nothing is left to do')
+})
+
+test('a packet that does not decode is not taken over', async t => {
+  const objects = new FolderStore(realDisk, t.testdir())
+  const store = await openStore(objects, { takeOverBytes: 1 })
+  const whole = testPacket([{ from: 0, lines: ['one line\n'] }], { sequence: 1 })
+  // The hash is right: somebody wrote such a body.
+  const bytes = Buffer.from(whole.bytes)
+  bytes[bytes.length - 1] ^= 1
+  await t.rejects(store.add([{ ...whole, bytes }], NO_WORDS), { name: 'CorruptPacketError' })
+  t.equal((await objects.list('segments/')).length, 0)
 })
 
 test('a span that still grows is not rewritten with every tidying', async t => {

@@ -10,6 +10,7 @@ import { type BatchOptions, writeBatch } from './segment-batch.ts'
 import type { SegmentManifest, SegmentSummary } from './segment-manifest.ts'
 import { mergedContents } from './segment-merge.ts'
 import type { SegmentObjects } from './segment-objects.ts'
+import { SHARE_OF_ONE_PATH } from './segment-writer.ts'
 import type { ObjectStore, StorePass } from './stores.ts'
 
 /**
@@ -17,6 +18,8 @@ import type { ObjectStore, StorePass } from './stores.ts'
  * times at most, not with each call.
  */
 const MERGE_LEAST = 8
+/** Blocks' worth of text in packets that were taken over: it is merged whatever else there is. */
+const PIECES_LEAST = 4
 /** Text in one merge; the rest is left for the next one. */
 const MERGE_RAW_BYTES_MAX = 1024 * 1024 * 1024
 const NAME = /^segments\/((?:\d+|expired)\/(\d+)-[A-Za-z0-9_-]+-[0-9a-f]{8})\.(?:seg|json)$/
@@ -37,6 +40,8 @@ export class Tidying {
   readonly #parts: TidyingParts
   /** When this process first saw that a segment is retired, by the monotonic clock: wall clocks may have been wrong. */
   readonly #retiredSeenMs = new Map<string, number>()
+  /** Written by a merge of this process: if they are in pieces, they cannot be had otherwise. */
+  #merged = new Set<string>()
   #nextSweepMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: TidyingParts) {
@@ -82,7 +87,8 @@ export class Tidying {
     const spans = new Map<number, Small[]>()
     for (const segment of catalogue.state.segments.values()) {
       const { summary } = segment
-      if (summary?.span === undefined || summary.bytes >= tidyBelowBytes) continue
+      if (summary?.span === undefined) continue
+      if (summary.bytes >= tidyBelowBytes && !this.#isInPieces(segment.name, summary)) continue
       const small = spans.get(summary.span) ?? []
       small.push({ ...segment, summary })
       spans.set(summary.span, small)
@@ -92,9 +98,13 @@ export class Tidying {
       small.sort((a, b) => a.summary.bytes - b.summary.bytes)
       // Over for a whole span: few late packets are still to come.
       const isOver = world.clock.now() / 1000 >= span + 2 * spanSeconds
-      const least = isOver ? 2 : MERGE_LEAST
+      const inPieces = small.filter(({ name, summary }) => this.#isInPieces(name, summary))
+      const piecesBytes = inPieces.reduce((sum, { summary }) => sum + summary.rawBytes, 0)
+      const isWorthIt = piecesBytes >= PIECES_LEAST * this.#parts.blockBytes
+      const least = isWorthIt || (isOver && inPieces.length > 0) ? 1 : isOver ? 2 : MERGE_LEAST
       // What was merged before stays out until what came since is worth rewriting it.
-      while (!isOver && small.length > 1 && small.at(-1)!.summary.bytes > sumOf(small.slice(0, -1))) small.pop()
+      while (!isOver && !isWorthIt && small.length > 1 && small.at(-1)!.summary.bytes > sumOf(small.slice(0, -1)))
+        small.pop()
       const taken: Small[] = []
       let rawBytes = 0
       for (const segment of small) {
@@ -105,6 +115,12 @@ export class Tidying {
       if (taken.length >= least) merges.push(taken)
     }
     return merges
+  }
+
+  /** Of packets that were taken over: in far more blocks than their text needs. */
+  #isInPieces(name: string, { blocks, rawBytes }: SegmentSummary): boolean {
+    if (this.#merged.has(name)) return false
+    return blocks > 2 * Math.ceil(rawBytes / (this.#parts.blockBytes * SHARE_OF_ONE_PATH))
   }
 
   async #merge(small: Small[], pass: StorePass): Promise<void> {
@@ -132,6 +148,8 @@ export class Tidying {
       return
     }
     if (await this.#replace(ordered, drafts, 0)) {
+      const { segments: live } = catalogue.state
+      this.#merged = new Set([...this.#merged, ...drafts.map(({ name }) => name)].filter(name => live.has(name)))
       world.log.debug('segments merged', { span: batch.span, from: ordered.length, to: drafts.length })
     }
   }

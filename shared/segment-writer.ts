@@ -6,11 +6,14 @@ import { joinPieces, type Piece, textBetween } from './pieces.ts'
 import { RangeSet } from './ranges.ts'
 import { encodeFilterList, encodeFooter } from './segment.ts'
 import {
+  type BodyKind,
   type EncodedBlock,
   encodeSegmentBlock,
   moveSegmentBlock,
   runLabel,
   type SegmentBlock,
+  type SegmentEvents,
+  sealBlock,
 } from './segment-block.ts'
 
 /** Names are u16 in a block; it is cut a little before they run out. */
@@ -18,7 +21,7 @@ const NAMES_MAX = 60_000
 /** With tiny events the columns outgrow the text; a block is cut here too. */
 const EVENTS_MAX = 256 * 1024
 /** Of a block's bytes: from there on the next file begins a block of its own, whose shapes of lines are its own. */
-const SHARE_OF_ONE_PATH = 1 / 4
+export const SHARE_OF_ONE_PATH = 1 / 4
 /** A list of hosts or applications that is longer says nothing any more: 'many', nothing is pruned by it. */
 export const LABELS_MAX = 1000
 
@@ -42,6 +45,13 @@ export interface CopiedParts {
   apps: Iterable<string>
   /** Per label of a run (`runLabel`). */
   lines: Iterable<[label: string, lines: number]>
+}
+
+/** A packet whose body is taken over. */
+export interface TakenPacket {
+  events: SegmentEvents
+  kind: BodyKind
+  body: Buffer
 }
 
 export interface BlockRecord {
@@ -116,6 +126,28 @@ export class SegmentWriter {
       first = end
       from = to
     }
+  }
+
+  /**
+   * A packet as it is: its body becomes a block of its own. Nothing is encoded, and there is no filter of its words.
+   * @param events  what the body was decoded to: it is known to be whole, and what it holds
+   */
+  take({ events, kind, body }: TakenPacket): void {
+    this.#closeBlock()
+    let first = 0
+    for (const run of events.runs) {
+      const end = first + run.events
+      const part = this.#partOf(run)
+      part.ranges.add(run.from, run.to)
+      part.events += run.events
+      part.bytes += run.to - run.from
+      for (let i = first; i < end; i++) part.lines += events.lines[i]
+      addLabel(this.#hosts, run.host)
+      addLabel(this.#apps, run.app)
+      first = end
+    }
+    this.#addNames(events)
+    this.#put(sealBlock(events, kind, body, undefined, this.#position))
   }
 
   /**
@@ -222,15 +254,21 @@ export class SegmentWriter {
       this.#text = Buffer.allocUnsafeSlow(Math.max(this.#blocks.length === 0 ? 0 : this.#blockBytes, this.#pieceBytes))
     }
     const events = joinPieces(this.#pieces, this.#names, this.#text)
-    for (let i = 0; i < events.ends.length; i++) {
-      if (events.hosts[i] > 0) addLabel(this.#hosts, events.names[events.hosts[i]])
-      if (events.apps[i] > 0) addLabel(this.#apps, events.names[events.apps[i]])
-    }
+    this.#addNames(events)
     this.#put(encodeSegmentBlock(events, this.#position, this.#level))
     this.#pieces = []
     this.#pieceBytes = 0
     this.#pieceEvents = 0
     this.#names = new Map([['', 0]])
+  }
+
+  /** Hosts and applications that lines name themselves. */
+  #addNames(events: SegmentEvents): void {
+    if (events.names.length <= 1) return
+    for (let i = 0; i < events.ends.length; i++) {
+      if (events.hosts[i] > 0) addLabel(this.#hosts, events.names[events.hosts[i]])
+      if (events.apps[i] > 0) addLabel(this.#apps, events.names[events.apps[i]])
+    }
   }
 
   #put({ head, body, filter, block }: EncodedBlock): void {
