@@ -7,7 +7,11 @@ import { address, bytes, duration, moment, moments } from './values.ts'
 const text = () => z.string({ error: 'a text' }).min(1, 'must not be empty')
 const texts = () => z.array(text(), { error: 'a list' })
 
-const From = z.enum(['beginning', 'end'], { error: 'beginning or end' })
+const From = z
+  .union([z.enum(['beginning', 'end']), duration('1s', '3650d').transform(ageMs => ({ ageMs }))], {
+    error: 'beginning, end, or an age such as 2h',
+  })
+  .meta({ kind: '`beginning`, `end`, or an age such as `2h`' })
 
 const Pattern = text().superRefine((source, context) => {
   try {
@@ -107,13 +111,13 @@ export const Settings = z.strictObject({
     .strictObject({
       files: z
         .array(FileRule, { error: 'a list of paths, globs, or entries with `path`' })
-        .default([])
+        .prefault([])
         .describe(
           'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
         ),
       host: text().optional().describe('Name of this machine on its lines. Unset: the host name of the system.'),
-      from: From.default('beginning').describe(
-        'Where reading of a file begins that is seen for the first time: `beginning` or `end`. What is skipped is in the ledger.',
+      from: From.prefault('beginning').describe(
+        'Where reading of a file begins that is there at the first look: `beginning`, `end`, or an age such as `2h`: with the first line that is no older. What is skipped is in the ledger. Files that come later are read from their beginning.',
       ),
       multiline: Multiline.default('traces').describe(
         'Which lines make up one event: `traces` (stack traces of common languages), `none`, `time` (a line with a time begins one), `indented`. A file may have its own, and patterns. See multi-line.md.',
@@ -124,6 +128,10 @@ export const Settings = z.strictObject({
       redact: Redacts.default([]).describe(
         'What is hidden before a line is written or sent: `cards`, `emails`, `bearer`, or entries with `name` and `pattern`. A file may have its own list in place of this. See redaction.md.',
       ),
+      exclude: z
+        .array(text(), { error: 'a list of globs' })
+        .default([])
+        .describe('Globs of files and folders that are never read, whatever names them (`/var/log/**/*.tmp`).'),
       http: address().default('127.0.0.1:7790').describe('Where /healthz, /readyz, /metrics and /status are served.'),
       gateway: z
         .boolean({ error: 'true or false' })

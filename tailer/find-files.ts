@@ -15,11 +15,16 @@ export interface FileRule extends LineSettings {
   host?: string
   /** IANA zone of times without one; default UTC. */
   zone?: string
-  /** Where the first sight of a file starts: what is skipped is in the ledger. Default: beginning. */
-  from?: 'beginning' | 'end'
+  /**
+   * Where the first sight of a file starts: what is skipped is in the ledger. `ageMs`: with the first line that is no
+   * older. Default: beginning.
+   */
+  from?: From
   /** Ours: lines that came from no file (tailer/spool). Found although it lies in a folder of ours. */
   isSpool?: boolean
 }
+
+export type From = 'beginning' | 'end' | { ageMs: number }
 
 export interface FoundFile {
   path: string
@@ -39,79 +44,113 @@ export function isBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
 }
 
-/**
- * Regular files by path, each once; the first rule that names it counts.
- * @param ownFolders globs find nothing in them; an exact path does
- * @param onTrouble  a path that cannot be looked at (no permission, a loop of links): passed over
- * @param onOwn      a glob came upon a folder of ours, and left it
- */
-export async function findFiles(
-  disk: Disk,
-  rules: FileRule[],
-  ownFolders: string[],
-  onTrouble: (path: string, error: unknown) => void,
-  onOwn: (folder: string) => void,
-): Promise<Map<string, FoundFile>> {
-  const found = new Map<string, FoundFile>()
+export interface FinderParts {
+  disk: Disk
+  /** A path that cannot be looked at (no permission, a loop of links): passed over. */
+  onTrouble(path: string, error: unknown): void
+  /** A glob came upon a folder of ours, and left it. */
+  onOwn(folder: string): void
+}
+
+/** Knows which names the settings mean, and looks for them again and again. */
+export class FileFinder {
+  readonly #rules: { rule: FileRule; base: string; isDeep: boolean; matches: ((path: string) => boolean) | undefined }[]
+  readonly #isExcluded: (path: string) => boolean
+  readonly #ownFolders: string[]
+  readonly #parts: FinderParts
+
+  /**
+   * @param ownFolders globs find nothing in them; an exact path does
+   * @param excluded   globs of what is never read, however it is named
+   */
+  constructor(rules: FileRule[], ownFolders: string[], excluded: string[], parts: FinderParts) {
+    this.#ownFolders = ownFolders
+    this.#parts = parts
+    this.#isExcluded = excluded.length === 0 ? () => false : picomatch(excluded, { dot: true })
+    this.#rules = rules.map(rule => {
+      const { glob, base } = picomatch.scan(rule.path)
+      const matches = glob === '' ? undefined : picomatch(rule.path, { dot: false })
+      return { rule, base: base || '/', isDeep: glob.includes('/') || glob.includes('**'), matches }
+    })
+  }
+
+  /** Regular files by path, each once; the first rule that names it counts. */
+  async find(): Promise<Map<string, FoundFile>> {
+    const look = new FileLook(this.#parts)
+    for (const { rule, base, isDeep, matches } of this.#rules) {
+      if (matches === undefined) {
+        if (!this.#isExcluded(rule.path)) look.take(rule.path, rule, await look.stat(rule.path), false)
+        continue
+      }
+      const folders = [base]
+      for (let i = 0; i < folders.length && folders.length <= FOLDERS_MAX; i++) {
+        for (const name of await look.list(folders[i])) {
+          const path = join(folders[i], name)
+          const own = rule.isSpool ? undefined : this.#ownFolders.find(folder => isBelow(path, folder))
+          if (own !== undefined) {
+            this.#parts.onOwn(own)
+            continue
+          }
+          const isMeant = matches(path)
+          if ((!isMeant && !isDeep) || this.#isExcluded(path)) continue
+          const stat = await look.stat(path)
+          if (isMeant) look.take(path, rule, stat, false)
+          if (isDeep && stat?.kind === 'folder') folders.push(path)
+        }
+      }
+    }
+    // What a rule names itself is no sibling, whichever rule comes first.
+    for (const { rule, matches } of this.#rules) {
+      if (matches !== undefined) continue
+      const folder = dirname(rule.path)
+      for (const name of await look.list(folder)) {
+        const path = join(folder, name)
+        if (!isGenerationOf(path, rule.path) || look.found.has(path) || this.#isExcluded(path)) continue
+        look.take(path, rule, await look.stat(path), true)
+      }
+    }
+    return look.found
+  }
+}
+
+/** One look: every folder is listed once. */
+class FileLook {
+  readonly found = new Map<string, FoundFile>()
+  readonly #parts: FinderParts
   /** A file renamed between two stats, or with two names, is one file. */
-  const inodes = new Set<string>()
-  const siblings: FoundFile[] = []
-  const listings = new Map<string, Promise<string[]>>()
-  const list = (folder: string) => {
-    let names = listings.get(folder)
+  readonly #inodes = new Set<string>()
+  readonly #listings = new Map<string, string[]>()
+
+  constructor(parts: FinderParts) {
+    this.#parts = parts
+  }
+
+  async list(folder: string): Promise<string[]> {
+    let names = this.#listings.get(folder)
     if (names === undefined) {
-      names = disk.list(folder).catch(error => {
-        onTrouble(folder, error)
+      names = await this.#parts.disk.list(folder).catch(error => {
+        this.#parts.onTrouble(folder, error)
         return []
       })
-      listings.set(folder, names)
+      this.#listings.set(folder, names)
     }
     return names
   }
-  const statOf = (path: string) =>
-    disk.stat(path).catch(error => {
-      onTrouble(path, error)
+
+  async stat(path: string): Promise<FileStat | undefined> {
+    try {
+      return await this.#parts.disk.stat(path)
+    } catch (error) {
+      this.#parts.onTrouble(path, error)
       return undefined
-    })
-  const take = async (path: string, rule: FileRule, isSibling: boolean) => {
-    if (found.has(path)) return
-    const stat = await statOf(path)
-    if (stat?.kind !== 'file') return
-    const inode = `${stat.dev}:${stat.ino}`
-    if (inodes.has(inode)) return
-    inodes.add(inode)
-    const file = { path, stat, rule, isSibling }
-    if (isSibling) siblings.push(file)
-    else found.set(path, file)
+    }
   }
 
-  for (const rule of rules) {
-    const { glob, base } = picomatch.scan(rule.path)
-    if (glob === '') {
-      await take(rule.path, rule, false)
-      const folder = dirname(rule.path)
-      for (const name of await list(folder)) {
-        const path = join(folder, name)
-        if (isGenerationOf(path, rule.path)) await take(path, rule, true)
-      }
-      continue
-    }
-    const matches = picomatch(rule.path, { dot: false })
-    const isDeep = glob.includes('/') || glob.includes('**')
-    const folders = [base || '/']
-    for (let i = 0; i < folders.length && folders.length <= FOLDERS_MAX; i++) {
-      for (const name of await list(folders[i])) {
-        const path = join(folders[i], name)
-        const own = rule.isSpool ? undefined : ownFolders.find(folder => isBelow(path, folder))
-        if (own !== undefined) {
-          onOwn(own)
-          continue
-        }
-        if (matches(path)) await take(path, rule, false)
-        if (isDeep && (await statOf(path))?.kind === 'folder') folders.push(path)
-      }
-    }
+  take(path: string, rule: FileRule, stat: FileStat | undefined, isSibling: boolean): void {
+    if (stat?.kind !== 'file' || this.found.has(path)) return
+    const inode = `${stat.dev}:${stat.ino}`
+    if (this.#inodes.has(inode)) return
+    this.#inodes.add(inode)
+    this.found.set(path, { path, stat, rule, isSibling })
   }
-  for (const file of siblings) if (!found.has(file.path)) found.set(file.path, file)
-  return found
 }

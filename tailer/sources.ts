@@ -11,8 +11,9 @@ import type { GivenUp } from '../shared/manifest.ts'
 import type { Clock, Random } from '../shared/world.ts'
 import { Content, type ContentParts, StaleLookError, type Verdict } from './content.ts'
 import { Copies } from './copies.ts'
-import { type FileRule, type FoundFile, findFiles } from './find-files.ts'
+import { FileFinder, type FileRule, type FoundFile } from './find-files.ts'
 import { Findings } from './findings.ts'
+import { firstOffset } from './first-offset.ts'
 import { PackedFiles } from './inflate/packed-files.ts'
 import { redactorOf } from './line-way.ts'
 import { PowerCut } from './power-cut.ts'
@@ -27,6 +28,8 @@ export interface SourcesConfig {
   rules: FileRule[]
   /** Where this program itself writes: globs find nothing there. */
   ownFolders?: string[]
+  /** Globs of what is never read, however it is named. */
+  exclude?: string[]
   /** A copy that equals a known file is held back for so long, then read as a file of its own, and alarmed. */
   holdBackMs: number
   /** A rotated file that was read to its end and is quiet for so long is closed. */
@@ -61,6 +64,7 @@ export class Sources {
   readonly #copies: Copies
   readonly #powerCut: PowerCut
   readonly #packed: PackedFiles
+  readonly #finder: FileFinder
   /** Compressed files that wait: for more of them to be written, or for the plain file to be read. By path, since when. */
   readonly #waiting = new Map<string, number>()
   /** Wall clock: compared with the times of files. */
@@ -85,6 +89,11 @@ export class Sources {
     this.#copies = new Copies(this.#table, this.#content, config.holdBackMs)
     this.#powerCut = new PowerCut(this.#table, this.#content)
     this.#packed = new PackedFiles(parts, this.#content)
+    this.#finder = new FileFinder(config.rules, config.ownFolders ?? [], config.exclude ?? [], {
+      disk: parts.disk,
+      onTrouble: (path, error) => this.#content.trouble(path, error),
+      onOwn: folder => this.#passOver(folder),
+    })
   }
 
   get all(): Iterable<Source> {
@@ -156,13 +165,7 @@ export class Sources {
   }
 
   async #look(isLast: boolean): Promise<boolean> {
-    const files = await findFiles(
-      this.#parts.disk,
-      this.#config.rules,
-      this.#config.ownFolders ?? [],
-      (path, error) => this.#content.trouble(path, error),
-      folder => this.#passOver(folder),
-    )
+    const files = await this.#finder.find()
     const found = this.#unpacked(files)
     this.#found = found
     const lost: Source[] = []
@@ -171,7 +174,8 @@ export class Sources {
     // Those known before the look: a fork drawn on the way has its file already.
     for (const source of [...this.#table.all]) {
       const at = found.at(source)
-      if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished && at !== undefined) {
+      const isPlain = at !== undefined && at.packed === undefined
+      if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished && isPlain) {
         // Its inode may have again what was there before it was truncated. Else it keeps its name: what was read of it may
         // be known to bucks alone, and counts once only under that name.
         if (await this.#powerCut.goOnAfterUndone(at, rotationSet(at.path))) {
@@ -200,7 +204,8 @@ export class Sources {
       if (found.isTaken(file) || !isKin) await this.#table.endApart(source)
       else await this.#goOn(source, file, found)
     }
-    const isWhole = await this.#welcome(found, isLast)
+    const isSearched = lost.every(source => source.unfoundLooks === 0 || source.unfoundLooks >= LOOKS_BEFORE_GIVING_UP)
+    const isWhole = (await this.#welcome(found, isLast)) && isSearched
     const missing = lost.filter(source => !source.isFinished && found.at(source) === undefined)
     this.#undecided = missing.length + this.#waiting.size + this.#copies.names.length + (isWhole ? 0 : 1)
     return isWhole
@@ -332,7 +337,7 @@ export class Sources {
       }
     }
     source.unfoundLooks++
-    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP && !this.#content.isAfterPowerCut) {
+    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP) {
       // Until that is decided, nobody else begins with the file.
       if (atInode !== undefined) found.reserve(atInode)
       return
@@ -471,16 +476,18 @@ export class Sources {
   async #begin(file: FoundFile, isOld: boolean): Promise<void> {
     // Written to since we are here: rotated before the first look came to it.
     const isExcluded = file.isSibling && isOld && file.stat.mtimeMs < this.#startedMs
-    const start = isExcluded || (isOld && file.rule.from === 'end') ? file.stat.size : 0
-    const begun = await this.#content.withFile(file, async handle => ({
-      head: await readRedacted(handle, 0, HEAD_BYTES, redactorOf(file.rule)),
-      tail: await readRedacted(handle, Math.max(0, start - TAIL_BYTES), start, redactorOf(file.rule)),
-    }))
+    const redactor = redactorOf(file.rule)
+    const begun = await this.#content.withFile(file, async handle => {
+      const start = isExcluded ? file.stat.size : isOld ? await firstOffset(handle, file, this.#parts.clock.now()) : 0
+      const head = await readRedacted(handle, 0, HEAD_BYTES, redactor)
+      return { start, head, tail: await readRedacted(handle, Math.max(0, start - TAIL_BYTES), start, redactor) }
+    })
     if (begun === undefined) return
+    const { start } = begun
     const source = this.#table.draw(file, start, begun.head, begun.tail, isExcluded)
     if (this.#content.isAfterPowerCut && !isExcluded) this.#powerCut.reads(file, source)
     this.#parts.log.info('new file', { path: file.path, source: source.name, from: start, bytes: file.stat.size })
-    const why = isExcluded ? 'a rotated file from before the first look' : 'from: end'
+    const why = isExcluded ? 'a rotated file from before the first look' : 'before what `from` says'
     if (start > 0) await this.#table.tell(source, file.path, 0, why, 'excluded', start)
     await this.#tellDamage(source, file)
   }

@@ -36,6 +36,8 @@ export interface TailerConfig {
   files: FileRule[]
   /** Where this program itself writes: globs find nothing there. */
   ownFolders?: string[]
+  /** Globs of what is never read, however it is named. */
+  exclude?: string[]
   /** Channel addresses, host:port. */
   bucks: string[]
   bucketSeconds: number

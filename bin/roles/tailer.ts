@@ -41,6 +41,7 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
         { path: join(spool, '*', '*.log*'), isSpool: true, ...lines },
       ],
       ownFolders: ownFolders(settings.data),
+      exclude: own.exclude.map(glob => resolve(glob)),
       bucks: settings.bucks,
       bucketSeconds: settings.bucket_time / 1000,
       packetBytes: own.packet_bytes,
