@@ -253,6 +253,9 @@ Examples:
   rangeTask('prune', 'What is archived leaves the disks of the bucks, up to --until.').action(
     calls(async () => (await import('./commands/incident.ts')).prune),
   )
+  copyTask('erase', "One host's lines leave archive and index for good; the ledger says who, when and why.")
+    .option('--why <text>', 'the reason, shown in the ledger')
+    .action(calls(async () => (await import('./commands/incident.ts')).erase))
   task('reject-replay', 'Documents that Elasticsearch refused are sent again.')
     .option('--dry-run', 'only list them, with the reasons')
     .action(calls(async () => (await import('./commands/incident.ts')).rejectReplay))

@@ -15,6 +15,7 @@ import type { Packet } from './packet.ts'
 import { RangeSet } from './ranges.ts'
 import { SearchedBlocks } from './search/searched-blocks.ts'
 import { type BatchOptions, writeBatch } from './segment-batch.ts'
+import { type Erased, eraseFromSegments } from './segment-erasing.ts'
 import { goneKey, manifestKey, type SegmentSummary, type Words } from './segment-manifest.ts'
 import { SegmentObjects } from './segment-objects.ts'
 import { segmentPackets } from './segment-packets.ts'
@@ -247,6 +248,12 @@ export class SegmentStore implements EventStore {
   /** Whole segments: what shares one with younger buckets goes with those, at most one span later. */
   expire(before: Bucket): Promise<number> {
     return this.#tidying.expire(before)
+  }
+
+  /** Takes these events out for good; their packets stay known. Not undone by anything. */
+  erase(question: EventQuestion, pass: StorePass = {}): Promise<Erased> {
+    const parts = { ...this.#batchOptions, catalogue: this.#catalogue, segments: this.#segments }
+    return eraseFromSegments(parts, question, pass)
   }
 
   tidy(pass: StorePass = {}): Promise<void> {

@@ -18,7 +18,10 @@ import {
 import { ElasticStore } from '../../shared/elastic/elastic-store.ts'
 import { BadTimeError, parseTime } from '../../shared/face/time-text.ts'
 import { parseQuery } from '../../shared/query.ts'
-import type { EventStore } from '../../shared/stores.ts'
+import { RangeSet } from '../../shared/ranges.ts'
+import { type Release, Releases } from '../../shared/releases.ts'
+import { SegmentStore } from '../../shared/segment-store.ts'
+import type { EventQuestion, EventStore } from '../../shared/stores.ts'
 import { EXIT, failure, usageError } from '../fail.ts'
 import { type IncidentFlags, type IncidentPlace, openIncidentPlace } from '../incident-place.ts'
 import { Progress } from '../progress.ts'
@@ -112,6 +115,67 @@ export async function prune(flags: CopyFlags): Promise<number> {
   } finally {
     await place.close()
   }
+}
+
+/** One host's lines leave index and archive for good. */
+export async function erase(flags: CopyFlags & { why?: string }): Promise<number> {
+  const { host, app, file, why } = flags
+  if (host === undefined) throw usageError('whose lines? --host names the host, as `bucktail ledger` shows it')
+  if (why === undefined || why.trim() === '') throw usageError('why? --why TEXT is shown in the ledger')
+  const place = await openIncidentPlace(flags)
+  try {
+    const { world, archive, index, archiveObjects, settings } = place
+    const now = world.clock.now()
+    const question = {
+      query: parseQuery(''),
+      host,
+      ...(app && { app }),
+      ...(file && { file }),
+      ...(flags.since !== undefined && { sinceNs: timeOf('since', flags.since, now) }),
+      ...(flags.until !== undefined && { untilNs: timeOf('until', flags.until, now) }),
+    }
+    const sources = await rangesOf(archive, question)
+    const stores = [archive, ...(index instanceof SegmentStore ? [index] : [])]
+    if (flags.dryRun) {
+      const events = (await archive.summarise(question)).events
+      await say(
+        `${counted(events, 'event')} of ${counted(sources.length, 'source')} would leave the archive, and the index`,
+      )
+      return EXIT.fine
+    }
+    const who = `${userInfo().username}@${hostname()}`
+    if (sources.length > 0) {
+      await new Releases(archiveObjects).add({ kind: 'erased', why, who, atMs: Math.floor(now), sources })
+    }
+    let events = 0
+    for (const store of stores) events = Math.max(events, (await store.erase(question)).events)
+    await say(
+      `${counted(events, 'event')} of ${escapeControls(host)} erased; the old files go within the hour, when the porter tidies`,
+    )
+    if (!(index instanceof SegmentStore)) {
+      await say(
+        `the index in Elasticsearch still has them: they leave it after index.keep (${settings.index.keep / DAY_MS} days)`,
+      )
+    }
+    await say('the bucks keep their copies for their retention: `bucktail incident prune` makes them go')
+    return EXIT.fine
+  } finally {
+    await place.close()
+  }
+}
+
+async function rangesOf(archive: EventStore, question: EventQuestion): Promise<Release['sources']> {
+  const totals = new Map((await archive.totals()).map(one => [one.source, one]))
+  const ranges = new Map<string, RangeSet>()
+  for await (const { source, from, to } of archive.search({ ...question, order: 'offset' })) {
+    const own = ranges.get(source) ?? new RangeSet()
+    own.add(from, to)
+    ranges.set(source, own)
+  }
+  return [...ranges].map(([source, own]) => {
+    const { host = '', path = '', start = 0 } = totals.get(source) ?? {}
+    return { source, host, path, start, ranges: [...own] }
+  })
 }
 
 /** Documents that Elasticsearch refused are sent again, once what kept them out is mended. */
