@@ -65,7 +65,8 @@ export class EngineProcess {
     const child = this.#child
     this.#child = undefined
     if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
+    // Not `exit`: the shell is gone before the server has let go of its files.
+    const gone = once(child, 'close')
     process.kill(-child.pid, 'SIGKILL')
     await gone
   }
@@ -87,11 +88,24 @@ export async function temporaryFolder(t: Test, name: string): Promise<string> {
   return folder
 }
 
+// Below those that systems give to outgoing connections: while a server is down, a client that tries its port would
+// otherwise now and then get that very port for itself, and the server could not have it back.
+const PORT_MIN = 15_000
+const PORT_MAX = 30_000
+const PORT_TRIES_MAX = 50
+
 /** Free now; somebody else may take it before the engine does, then that says so and the test fails. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
+  for (let tries = 1; ; tries++) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN))
+    const server = createServer().listen(port, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      return port
+    } catch (error) {
+      if (tries >= PORT_TRIES_MAX) throw error
+    } finally {
+      await new Promise(resolve => server.close(resolve))
+    }
+  }
 }
