@@ -134,6 +134,8 @@ function foundEvent(json: EventJson): FoundEvent {
     id: json.id,
     timeNs: parseTime(json.time, 0),
     timeIsGuessed: json.timeGuessed === true,
+    ...(json.continued && { isContinued: true as const }),
+    ...(json.redacted && { isRedacted: true as const }),
     host: json.host,
     app: json.app,
     level: json.level as Level,

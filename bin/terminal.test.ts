@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { count, escapeControls, escapeJson, size, table } from './terminal.ts'
+import { count, escapeControls, escapeEvent, escapeJson, size, table } from './terminal.ts'
 
 test('nothing a terminal would obey gets through', async t => {
   t.equal(
@@ -9,6 +9,11 @@ test('nothing a terminal would obey gets through', async t => {
   t.equal(escapeControls('plain, ümläut, 漢字 🙂'), 'plain, ümläut, 漢字 🙂')
   t.equal(JSON.parse(escapeJson(JSON.stringify('\x9b\u202e'))), '\x9b\u202e')
   t.notMatch(escapeJson(JSON.stringify('\x1b\x7f\x9b')), /[\x00-\x1f\x7f-\x9f]/)
+})
+
+test('an event of several lines keeps them, moved in', async t => {
+  t.equal(escapeEvent('boom\x1b[2J\r\n\tat x\n\nend'), 'boom\\x1b[2J\n    \tat x\n    \n    end')
+  t.equal(escapeEvent('one\x07'), 'one\\x07')
 })
 
 test('numbers, sizes and tables read well', async t => {

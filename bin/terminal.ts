@@ -28,6 +28,11 @@ export function escapeControls(text: string): string {
   })
 }
 
+/** An event of several lines: those behind the first are moved in, so that none looks like an event of its own. */
+export function escapeEvent(text: string): string {
+  return text.includes('\n') ? text.split(/\r?\n/).map(escapeControls).join('\n    ') : escapeControls(text)
+}
+
 /** JSON text for a terminal: what JSON itself leaves as it is (DEL, C1, bidirectional overrides) as `\u009b`. */
 export function escapeJson(json: string): string {
   return json.replace(

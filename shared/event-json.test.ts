@@ -39,6 +39,15 @@ test('the JSON of any event gives its exact bytes back, and has `raw` only where
   }
 })
 
+test('what a line says of itself is in its JSON: labels, hidden bytes, that it goes on from the one before', async t => {
+  const text = '{"level":"info","user":{"id":7},"msg":"x"}\n'
+  t.strictSame(eventJson(event(Buffer.from(text))).labels, { level: 'info', 'user.id': '7' })
+  t.notOk('labels' in eventJson(event(Buffer.from('hello\n'))))
+  const marked = eventJson({ ...event(Buffer.from('x\n')), isContinued: true, isRedacted: true })
+  t.match(marked, { continued: true, redacted: true })
+  t.notOk('continued' in eventJson(event(Buffer.from('x\n'))))
+})
+
 test('times have nine digits and are never "Invalid Date"', async t => {
   t.equal(timeText(0n), '1970-01-01T00:00:00.000000000Z')
   t.equal(timeText(1_700_000_000_123_456_789n), '2023-11-14T22:13:20.123456789Z')

@@ -1,5 +1,6 @@
 // One event as JSON: what `search --json`, REST and live give out. Field names are an interface: docs/rest.md lists them.
 import { type FoundEvent, withoutLineEnd } from './events.ts'
+import { type Labels, labelsOf } from './labels.ts'
 import type { Damage } from './stores.ts'
 
 /** A live page shows lines; the rest of a longer one is a click away (search gives all of it). */
@@ -12,6 +13,10 @@ export interface EventJson {
   time: string
   /** No time was found in the line: `time` is the one before it, or when it was read. */
   timeGuessed?: true
+  /** No record of its own: more of the one before it, which was given out already or is in another file. */
+  continued?: true
+  /** Bytes of it were hidden on its machine: each is a `*`. */
+  redacted?: true
   host: string
   app: string
   level: string
@@ -26,6 +31,8 @@ export interface EventJson {
   message: string
   /** base64 of the exact bytes, line end included, only where `message` + "\n" is not exactly them. */
   raw?: string
+  /** Keys and values that the text spells out, flattened; absent where there are none (shared/labels.ts). */
+  labels?: Labels
   tailer?: string
   epoch?: string
   sequence?: number
@@ -52,10 +59,13 @@ export type AnswerNote = { damage: Damage } | { error: string } | { end: { event
 export function eventJson(event: FoundEvent): EventJson {
   const message = withoutLineEnd(event.bytes).toString('utf8')
   const { tailer, epoch, sequence } = event
+  const labels = labelsOf(event.bytes, event.path)
   return {
     id: event.id,
     time: timeText(event.timeNs),
     ...(event.timeIsGuessed && { timeGuessed: true as const }),
+    ...(event.isContinued && { continued: true as const }),
+    ...(event.isRedacted && { redacted: true as const }),
     host: event.host,
     app: event.app,
     level: event.level,
@@ -66,6 +76,7 @@ export function eventJson(event: FoundEvent): EventJson {
     lines: event.lines,
     message,
     ...(!isExact(message, event.bytes) && { raw: event.bytes.toString('base64') }),
+    ...(Object.keys(labels).length > 0 && { labels }),
     ...(tailer !== undefined && { tailer, epoch, sequence }),
   }
 }

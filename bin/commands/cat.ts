@@ -5,7 +5,7 @@ import { realDisk } from '../../shared/real-disk.ts'
 import { readDirectory, readSegmentBlock } from '../../shared/segment.ts'
 import { EXIT, failure, reasonOf } from '../fail.ts'
 import { openSegmentFile } from '../segment-on-disk.ts'
-import { escapeControls, isTerminal, Output } from '../terminal.ts'
+import { escapeControls, escapeEvent, isTerminal, Output } from '../terminal.ts'
 
 export async function cat(paths: string[]): Promise<number> {
   const output = new Output()
@@ -39,5 +39,5 @@ export async function cat(paths: string[]): Promise<number> {
 
 function shown(bytes: Buffer): string {
   const text = bytes.toString('utf8')
-  return text.endsWith('\n') ? `${escapeControls(text.slice(0, -1))}\n` : escapeControls(text)
+  return text.endsWith('\n') ? `${escapeEvent(text.slice(0, -1))}\n` : escapeEvent(text)
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { IS_REDACTED } from '../../shared/events.ts'
 import { FolderStore } from '../../shared/folder-store.ts'
 import type { Manifest, ManifestSource } from '../../shared/manifest.ts'
 import { encodePacket, type Packet } from '../../shared/packet.ts'
@@ -17,7 +18,7 @@ const world = realWorld({ log: textLog(process.stderr, 'error') })
 let sequence = 0
 
 /** One line per packet. */
-function packetsOf(source: string, start: number, text: string, parent?: string, epochCount = 1): Packet[] {
+function packetsOf(source: string, start: number, text: string, parent?: string, epochCount = 1, flags = 0): Packet[] {
   let from = start
   return text.match(/.*\n/g)!.map(line => {
     const bytes = Buffer.from(line)
@@ -32,7 +33,7 @@ function packetsOf(source: string, start: number, text: string, parent?: string,
         lines: Uint16Array.of(1),
         times: BigInt64Array.of(1_700_000_000_000_000_000n + BigInt(sequence)),
         levels: Uint8Array.of(3),
-        flags: Uint8Array.of(0),
+        flags: Uint8Array.of(flags),
         hosts: Uint16Array.of(0),
         apps: Uint16Array.of(0),
         names: [''],
@@ -127,6 +128,17 @@ test('without --source the incarnation that was tailed last comes back; --list s
     await keepWords(data, [told(1, [THIRD, 6], [FIRST, 6])])
     t.equal(await restored(data), 'newer\n')
   })
+})
+
+test('of a file with redacted bytes these come back, and it is said', async t => {
+  const data = await dataFolder(t, [
+    ...packetsOf(FIRST, 0, 'one\n'),
+    ...packetsOf(FIRST, 4, 'card ****\n', undefined, 1, IS_REDACTED),
+  ])
+  const { code, stdout, stderr } = await run(['restore', '--file', PATH, '--data', data, '--out', '-'])
+  t.equal(code, 0, stderr)
+  t.equal(stdout.toString(), 'one\ncard ****\n')
+  t.match(stderr, /1 event of .*app\.log.* had bytes redacted on their machine/)
 })
 
 test('an empty file comes back empty', async t => {

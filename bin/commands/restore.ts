@@ -13,7 +13,7 @@ import { type Range, RangeSet } from '../../shared/ranges.ts'
 import { CommandError, EXIT, failure, reasonOf, usageError } from '../fail.ts'
 import { Overlay, UndecidedError } from '../overlay.ts'
 import { openPlace, type Place, type PlaceFlags, type PlaceSource } from '../place.ts'
-import { escapeControls, Output, OutputClosedError, size, table } from '../terminal.ts'
+import { counted, escapeControls, Output, OutputClosedError, size, table } from '../terminal.ts'
 
 /** Ranges named in one message. */
 const RANGES_SHOWN = 10
@@ -191,6 +191,11 @@ async function restoreOne(place: Place, parts: Part[], out: string, flags: Flags
         throw new CommandError(EXIT.holes, `${sentence}; nothing was written, --holes writes what there is`)
       process.stderr.write(`bucktail: ${sentence}\n`)
     }
+    if (result.redactedEvents > 0) {
+      process.stderr.write(
+        `bucktail: ${counted(result.redactedEvents, 'event')} ${named} had bytes redacted on their machine: what is written has a * for each hidden byte\n`,
+      )
+    }
     await sink.commit()
     const proof = isPart
       ? ''
@@ -220,6 +225,8 @@ interface Written {
   conflicts: Range[]
   /** Steps whose hash the tailer had told and that agree. */
   checked: number
+  /** With hidden bytes. */
+  redactedEvents: number
 }
 
 async function writeParts(place: Place, parts: Part[], sink: Sink, flags: Flags): Promise<Written> {
@@ -228,9 +235,10 @@ async function writeParts(place: Place, parts: Part[], sink: Sink, flags: Flags)
   const conflicts = new RangeSet()
   let bytes = 0
   let checked = 0
+  const redacted = { events: 0, until: 0 }
   for (const part of parts) {
     const steps = new StepCheck(await place.stepHashes(part.source.source), part.source, conflicts)
-    for await (const { from, text } of textOf(place, part, written.end, conflicts, flags)) {
+    for await (const { from, text } of textOf(place, part, written.end, conflicts, flags, redacted)) {
       await sink.write(text)
       whole.update(text)
       steps.update(from, text)
@@ -244,7 +252,14 @@ async function writeParts(place: Place, parts: Part[], sink: Sink, flags: Flags)
   // A parent that is not held any more: its bytes are missing, too.
   const start = first.parent === undefined ? first.start : 0
   const until = Math.max(written.end, held(last).end, last.told?.to ?? 0)
-  return { bytes, sha256: whole.digest('hex'), holes: written.gaps(start, until), conflicts: [...conflicts], checked }
+  return {
+    bytes,
+    sha256: whole.digest('hex'),
+    holes: written.gaps(start, until),
+    conflicts: [...conflicts],
+    checked,
+    redactedEvents: redacted.events,
+  }
 }
 
 /** The bytes from `end` on, each once, in order. */
@@ -254,6 +269,7 @@ async function* textOf(
   end: number,
   conflicts: RangeSet,
   flags: Flags,
+  redacted: { events: number; until: number },
 ): AsyncGenerator<{ from: number; text: Buffer }> {
   const overlay = new Overlay((from, to) => conflicts.add(from, to))
   for await (const event of bothPlaces(place, source, flags)) {
@@ -261,6 +277,10 @@ async function* textOf(
     const from = Math.max(event.from, end)
     const to = Math.min(event.to, until)
     if (to <= from) continue
+    if (event.isRedacted && event.from >= redacted.until) {
+      redacted.events++
+      redacted.until = event.to
+    }
     for (const { from, bytes } of overlay.take(event.from)) yield { from, text: bytes }
     try {
       overlay.add({ ...event, from, bytes: event.bytes.subarray(from - event.from, to - event.from) })

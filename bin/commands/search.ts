@@ -2,7 +2,7 @@ import { eventJson, timeText } from '../../shared/event-json.ts'
 import { type FoundEvent, withoutLineEnd } from '../../shared/events.ts'
 import { EXIT } from '../fail.ts'
 import { openPlace, type PlaceFlags, type PlaceName, type PlaceRequest } from '../place.ts'
-import { colourOfLevel, dim, escapeControls, escapeJson, isTerminal, Output } from '../terminal.ts'
+import { colourOfLevel, dim, escapeControls, escapeEvent, escapeJson, isTerminal, Output } from '../terminal.ts'
 
 /** Damages named one by one; the rest is a number. */
 const DAMAGES_SHOWN = 10
@@ -55,12 +55,12 @@ function jsonLine(event: FoundEvent): string {
 
 /** To a pipe or a file exactly the bytes; a terminal would obey them. */
 function rawLine(event: FoundEvent): string | Buffer {
-  return isTerminal() ? `${escapeControls(withoutLineEnd(event.bytes).toString('utf8'))}\n` : event.bytes
+  return isTerminal() ? `${escapeEvent(withoutLineEnd(event.bytes).toString('utf8'))}\n` : event.bytes
 }
 
 export function textLine(event: Pick<FoundEvent, 'timeNs' | 'host' | 'app' | 'level' | 'bytes'>): string {
   const message = withoutLineEnd(event.bytes).toString('utf8')
   const head = `${timeText(event.timeNs).slice(0, 23)}Z ${event.host} ${event.app}`
-  if (!isTerminal()) return `${head} ${message}\n`
-  return `${dim(escapeControls(head))} ${colourOfLevel(event.level, escapeControls(message))}\n`
+  if (!isTerminal()) return `${head} ${message.replaceAll('\n', '\n    ')}\n`
+  return `${dim(escapeControls(head))} ${colourOfLevel(event.level, escapeEvent(message))}\n`
 }
