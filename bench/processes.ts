@@ -6,14 +6,21 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 export const ENTRY = fileURLToPath(new URL('../bin/bucktail.ts', import.meta.url))
+/** As it is installed: no types to strip at every start. `npm run build` makes it. */
+export const BUILT_ENTRY = fileURLToPath(new URL('../dist/bin/bucktail.js', import.meta.url))
 /** USER_HZ: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 
 export const canPin = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0
 
-export function startPinned(core: number, args: string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {
+export function startPinned(
+  core: number,
+  args: string[],
+  environment: NodeJS.ProcessEnv = {},
+  entry = ENTRY,
+): ChildProcess {
   const env = { ...process.env, ...environment }
-  const command = [process.execPath, ENTRY, ...args]
+  const command = [process.execPath, entry, ...args]
   const [file, ...rest] = canPin ? ['taskset', '-c', String(core), ...command] : command
   return spawn(file, rest, { env, stdio: ['ignore', 'ignore', 'inherit'] })
 }
@@ -45,6 +52,6 @@ export async function until(what: string, isTrue: () => Promise<boolean>, ms: nu
   const deadline = performance.now() + ms
   while (!(await isTrue())) {
     if (performance.now() > deadline) throw new Error(`waited ${ms / 1000} s for: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 25))
+    await new Promise(resolve => setTimeout(resolve, 3))
   }
 }

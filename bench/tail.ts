@@ -1,18 +1,28 @@
-// From a file to two acknowledgements: the tailer on one core, two bucks on another, nothing else.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// From a file to two acknowledgements: the tailer on one core, two bucks on another, nothing else. Then single lines, and
+// how long each takes to be at a buck.
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { makeKeys } from '../bin/keyring.ts'
-import { type Cost, costOf, startPinned, stop, until } from './processes.ts'
+import { type Cost, costOf, ENTRY, startPinned, stop, until } from './processes.ts'
 
 const BASE_PORT = 17_700
 const MS_MAX = 600_000
 const DAY_MS = 86_400_000
 
+const LINES = 20
+/** Between them: longer than a packet is collected. */
+const LINE_EVERY_MS = 700
+
 export interface TailResult {
   seconds: number
+  /** Of the whole process, its start included. */
   tailer: Cost
+  /** CPU from the first byte read to the last acknowledgement. */
+  workSeconds: number
   bucks: Cost[]
+  /** From writing a line, when all is quiet, to the first buck that has it; in rising order. */
+  lineMs: number[]
 }
 
 interface TailerFigures {
@@ -20,7 +30,7 @@ interface TailerFigures {
   underReplicatedPackets: number
 }
 
-export async function benchTail(dir: string, log: string, bytes: number): Promise<TailResult> {
+export async function benchTail(dir: string, log: string, bytes: number, entry = ENTRY): Promise<TailResult> {
   mkdirSync(dir, { recursive: true })
   const keys = join(dir, 'keys')
   const names = ['buck0', 'buck1']
@@ -45,33 +55,69 @@ export async function benchTail(dir: string, log: string, bytes: number): Promis
   }
   const processes = names.map((name, k) => {
     const buck = { listen: bucks[k], http: `127.0.0.1:${BASE_PORT + 10 * k + 1}` }
-    return startPinned(1, ['buck', '--config', settings(name, { buck })])
+    return startPinned(1, ['buck', '--config', settings(name, { buck })], {}, entry)
   })
   try {
     for (const [k] of names.entries()) await isUp(`http://127.0.0.1:${BASE_PORT + 10 * k + 1}`)
     const http = `127.0.0.1:${BASE_PORT + 90}`
-    const tailer = startPinned(0, ['tailer', '--config', settings('tailer', { tailer: { files: [log], http } })])
+    const tailer = startPinned(
+      0,
+      ['tailer', '--config', settings('tailer', { tailer: { files: [log], http } })],
+      {},
+      entry,
+    )
     processes.push(tailer)
     await isUp(`http://${http}`)
     const status = async () => (await (await fetch(`http://${http}/status`)).json()) as TailerFigures
     // From the first byte read, so that the start of Node is not measured.
     await until('the first byte is read', async () => (await status()).bytesRead > 0, MS_MAX)
     const before = await status()
+    const cpuBefore = costOf(tailer.pid!).cpuSeconds
     const startedAt = performance.now()
     const isDone = async () => {
       const { bytesRead, underReplicatedPackets } = await status()
       return bytesRead >= bytes && underReplicatedPackets === 0
     }
     await until('everything is at two bucks', isDone, MS_MAX)
+    const seconds = (performance.now() - startedAt) / 1000
     const share = (bytes - before.bytesRead) / bytes
+    const cost = costOf(tailer.pid!)
+    const bucksCost = processes.slice(0, 2).map(buck => costOf(buck.pid!))
+    const lineMs: number[] = []
+    for (let n = 0; n < LINES; n++) {
+      await new Promise(resolve => setTimeout(resolve, LINE_EVERY_MS + n * 13))
+      lineMs.push(
+        await lineTime(
+          log,
+          names.map((_, k) => `http://127.0.0.1:${BASE_PORT + 10 * k + 1}`),
+        ),
+      )
+    }
     return {
-      seconds: (performance.now() - startedAt) / 1000 / share,
-      tailer: costOf(tailer.pid!),
-      bucks: processes.slice(0, 2).map(buck => costOf(buck.pid!)),
+      seconds: seconds / share,
+      tailer: cost,
+      workSeconds: (cost.cpuSeconds - cpuBefore) / share,
+      bucks: bucksCost,
+      lineMs: lineMs.sort((a, b) => a - b),
     }
   } finally {
     await Promise.all(processes.map(stop))
   }
+}
+
+/** Asked every few milliseconds, which the figure includes. */
+async function lineTime(log: string, bucks: string[]): Promise<number> {
+  const packets = async () => {
+    const statuses = await Promise.all(
+      bucks.map(async url => (await (await fetch(`${url}/status`)).json()) as { packets: number }),
+    )
+    return Math.max(...statuses.map(status => status.packets))
+  }
+  const before = await packets()
+  appendFileSync(log, `${new Date().toISOString()} INFO one line more\n`)
+  const writtenAt = performance.now()
+  await until('a line is at a buck', async () => (await packets()) > before, MS_MAX)
+  return performance.now() - writtenAt
 }
 
 async function isUp(url: string): Promise<void> {

@@ -41,7 +41,7 @@ export interface TailerConfig {
   /** Channel addresses, host:port. */
   bucks: string[]
   bucketSeconds: number
-  /** A packet is cut at so much raw text, or when its first event is so old. */
+  /** A packet is cut at so much raw text, or when there is any and the one before is so old. */
   packetBytes: number
   packetMs: number
   /** Unarchived packets on this disk, in bytes; then reading stops: the log files are the buffer. */
@@ -186,8 +186,8 @@ class Life {
   #epoch: Epoch
   #sequence: number
   #bucket: Bucket
-  /** Monotonic ms of the oldest event in the builder. */
-  #builderSince = 0
+  /** Monotonic ms of the last packet. */
+  #cutAt = Number.NEGATIVE_INFINITY
   #stopped: string | undefined
   #mustReopen = false
   #failure: unknown
@@ -329,8 +329,9 @@ class Life {
         nextLook = clock.monotonic() + lookMs
       }
       const taken = isFull ? 0 : await this.#readAll(once)
-      const isOld = this.#builder.rawBytes > 0 && clock.monotonic() - this.#builderSince >= this.#config.packetMs
-      if (isOld || (once && taken === 0)) await this.#cut()
+      // The first line after a quiet time goes at once; what follows is collected for as long as a packet may be apart.
+      const isDue = this.#builder.rawBytes > 0 && clock.monotonic() - this.#cutAt >= this.#config.packetMs
+      if (isDue || (once && taken === 0)) await this.#cut()
       if (clock.monotonic() >= nextTidy) {
         await this.#tidy()
         nextTidy = clock.monotonic() + TIDY_EVERY_MS
@@ -349,7 +350,6 @@ class Life {
       if (source.isExcluded || source.isFinished || source.isLost) continue
       if (source.isSettled && source.size <= source.offset) continue
       await this.#catchUpSteps(source)
-      if (this.#builder.rawBytes === 0) this.#builderSince = this.#world.clock.monotonic()
       const got = await this.#reader.read(source, this.#builder, isLast)
       taken += got
       if (this.#builder.isFull) await this.#cut()
@@ -390,6 +390,7 @@ class Life {
   async #cut(): Promise<void> {
     // More than one packet only where lines name more hosts and applications than one can hold.
     while (this.#builder.rawBytes > 0) {
+      this.#cutAt = this.#world.clock.monotonic()
       const { bytes, spans } = this.#builder.collected
       const sequence = this.#sequence + 1
       const origin = { tailer: this.#keys.id, epoch: this.#epoch, sequence, bucket: this.#bucket }
