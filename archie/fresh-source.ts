@@ -11,7 +11,9 @@ import { readInventory } from '../shared/inventory.ts'
 import type { Reply } from '../shared/link.ts'
 import { type Asks, type Bucket, type IdRun, type PacketId, SUM_BYTES, type TailerId } from '../shared/messages.ts'
 import { decodePackets, type Packet, type PacketHeader, packetKey } from '../shared/packet.ts'
+import type { SearchedBlock } from '../shared/search/searched-block.ts'
 import type { Damage, EventStore } from '../shared/stores.ts'
+import { WeightedCache } from '../shared/weighted-cache.ts'
 import type { World } from '../shared/world.ts'
 import { Round } from './round.ts'
 
@@ -43,6 +45,8 @@ export interface FreshPacket {
 
 const PACKETS_MAX = 200_000
 const CACHE_BYTES_MAX = 192 * 1024 * 1024
+/** Inflated, of packets that were searched lately. */
+const BLOCK_BYTES_MAX = 32 * 1024 * 1024
 const FETCH_IDS_MAX = 256
 /** Inventories of one buck per round, so that a first round over thousands of buckets lets searches in between. */
 const INVENTORIES_PER_ROUND = 64
@@ -84,6 +88,8 @@ export class FreshSource {
   #recheckedAtMs = Number.NEGATIVE_INFINITY
   #hasDropped = false
   readonly #rounds = new Map<string, Round>()
+  /** Packets that searches opened lately, as blocks. */
+  readonly blocks = new WeightedCache<SearchedBlock>(BLOCK_BYTES_MAX)
   readonly #recheck = new Round(() => this.#dropIndexed())
 
   constructor(members: () => NamedHolder[], index: Pick<EventStore, 'lacking'>, world: Pick<World, 'clock' | 'log'>) {
@@ -337,6 +343,7 @@ export class FreshSource {
   #drop(key: string): void {
     this.#cachedBytes -= this.#entries.get(key)?.bytes?.length ?? 0
     this.#entries.delete(key)
+    this.blocks.delete(key)
   }
 }
 

@@ -5,24 +5,24 @@
 //                                                        ├─▶ merge by order ─▶ once per event id ─▶ limit
 //   index.search ────────────────────────────────────────┘
 // The list of fresh packets is taken before the index is asked: one that is indexed in between is in both, never in none.
-import { requestFilter } from '../shared/event-filter.ts'
-import {
-  compareFound,
-  type Events,
-  eventAt,
-  eventBytes,
-  type FoundEvent,
-  LEVELS,
-  walkEvents,
-} from '../shared/events.ts'
-import { packetEvents } from '../shared/packet.ts'
-import type { Damage, EventStore, SearchRequest } from '../shared/stores.ts'
+import { compareFound, eventId, type FoundEvent, LEVELS, TIME_IS_GUESSED } from '../shared/events.ts'
+import type { PacketId, SourceName } from '../shared/messages.ts'
+import { packetKey } from '../shared/packet.ts'
+import { RangeSet } from '../shared/ranges.ts'
+import { openPacketBlock } from '../shared/search/packet-block.ts'
+import { Question } from '../shared/search/question.ts'
+import type { SearchedBlock } from '../shared/search/searched-block.ts'
+import { matchingRows, sumBlock } from '../shared/search/sum-block.ts'
+import { Tally } from '../shared/search/tally.ts'
+import type { Damage, EventStore, SearchRequest, SummaryRequest } from '../shared/stores.ts'
 import type { FreshPacket, FreshSource } from './fresh-source.ts'
 
 /** A search waits so long for the bucks to say what is new. */
 export const REFRESH_MS_MAX = 1_500
 /** Ids remembered to drop duplicates. Equal ids have equal times, or nearly: they come close to each other. */
 const IDS_REMEMBERED = 200_000
+
+export type FreshPackets = Pick<FreshSource, 'packets' | 'load' | 'blocks'>
 
 export type Compare = (a: FoundEvent, b: FoundEvent) => number
 
@@ -47,15 +47,15 @@ export async function* searchRecent(
 
 /** Only what the index lacks, in order. */
 export async function* searchFresh(
-  source: Pick<FreshSource, 'packets' | 'load'>,
+  source: FreshPackets,
   request: SearchRequest,
   onDamage: (damage: Damage) => void,
 ): AsyncGenerator<FoundEvent> {
   const compare = COMPARE[request.order]
-  const matches = requestFilter(request)
+  const question = new Question(request)
   const waiting = source
     .packets()
-    .filter(packet => couldMatch(packet, request))
+    .filter(packet => couldMatch(packet, question))
     .map(packet => ({ packet, first: firstKey(packet, request) }))
     // The one to open next is last.
     .sort((a, b) => compare(b.first, a.first))
@@ -81,43 +81,118 @@ export async function* searchFresh(
   }
 
   async function matchesOf(packet: FreshPacket): Promise<FoundEvent[]> {
-    const where = `packet ${packet.id.epoch}/${packet.id.sequence} of tailer ${packet.id.tailer}`
-    let events: Events
-    try {
-      const whole = await source.load(packet.id)
-      // Indexed meanwhile and dropped here: the index was asked after this list was made, so it gives the events.
-      if (whole === undefined) return []
-      events = packetEvents(whole)
-    } catch (error) {
-      onDamage({ where, reason: (error as Error).message })
-      return []
-    }
-    const { tailer, epoch, sequence } = packet.id
-    const found: FoundEvent[] = []
-    for (const { i, run, from } of walkEvents(events)) {
-      if (request.source !== undefined && run.source !== request.source) continue
-      const time = events.times[i]
-      if (request.sinceNs !== undefined && time < request.sinceNs) continue
-      if (request.untilNs !== undefined && time >= request.untilNs) continue
-      const look = {
-        bytes: eventBytes(events, i),
-        host: events.names[events.hosts[i]] || run.host,
-        app: events.names[events.apps[i]] || run.app,
-        level: LEVELS[events.levels[i]],
-        path: run.path,
-      }
-      if (matches(look))
-        found.push({ ...eventAt(events, i, run, from), tailer, epoch, sequence, bucket: packet.bucket })
-    }
-    return found
+    return (await withFresh(source, packet, onDamage, block => foundIn(block, packet, question))) ?? []
   }
 }
 
+/** Sums over fresh packets: from their columns, unless some of them hold the same bytes twice. */
+export async function sumFresh(
+  source: FreshPackets,
+  packets: FreshPacket[],
+  request: SummaryRequest,
+  onDamage: (damage: Damage) => void,
+): Promise<Tally> {
+  const tally = new Tally(request)
+  if (overlap(packets)) {
+    const those = { ...source, packets: () => packets, load: (id: PacketId) => source.load(id) }
+    for await (const event of once(searchFresh(those, { ...request, order: 'newest' }, onDamage))) tally.add(event)
+    return tally
+  }
+  const question = new Question(request)
+  for (const packet of packets) {
+    request.signal?.throwIfAborted()
+    if (!couldMatch(packet, question)) continue
+    await withFresh(source, packet, onDamage, block => sumBlock(block, question, tally))
+  }
+  return tally
+}
+
+/** What `look` answers; undefined: indexed meanwhile and dropped here, or not to be had, which is told. */
+async function withFresh<T>(
+  source: FreshPackets,
+  packet: FreshPacket,
+  onDamage: (damage: Damage) => void,
+  look: (block: SearchedBlock) => T,
+): Promise<T | undefined> {
+  const key = packetKey(packet.id)
+  try {
+    let block = source.blocks.get(key)
+    if (block === undefined) {
+      const whole = await source.load(packet.id)
+      // The index was asked after the list of packets was made, so it gives the events.
+      if (whole === undefined) return undefined
+      block = openPacketBlock(whole)
+    }
+    const answer = look(block)
+    source.blocks.set(key, block, block.heldBytes)
+    return answer
+  } catch (error) {
+    onDamage({ where: nameOf(packet), reason: (error as Error).message })
+    return undefined
+  }
+}
+
+function nameOf({ id }: FreshPacket): string {
+  return `packet ${id.epoch}/${id.sequence} of tailer ${id.tailer}`
+}
+
+function foundIn(block: SearchedBlock, packet: FreshPacket, question: Question): FoundEvent[] {
+  const rows = matchingRows(block, question).list()
+  if (rows.length === 0) return []
+  const { tailer, epoch, sequence } = packet.id
+  const { bytes, ends } = block.textOf(rows)
+  const { fields, names } = block
+  const found: FoundEvent[] = []
+  let firstOfRun = 0
+  let k = 0
+  for (const run of block.runs) {
+    const behind = firstOfRun + run.events
+    const runStart = firstOfRun === 0 ? 0 : block.ends[firstOfRun - 1]
+    for (; k < rows.length && rows[k] < behind; k++) {
+      const row = rows[k]
+      const text = bytes.subarray(k === 0 ? 0 : ends[k - 1], ends[k])
+      const from = run.from + (row === 0 ? 0 : block.ends[row - 1]) - runStart
+      found.push({
+        id: eventId(run.source, from, text),
+        timeNs: fields.times[row],
+        timeIsGuessed: (fields.flags[row] & TIME_IS_GUESSED) !== 0,
+        host: names[fields.hosts[row]] || run.host,
+        app: names[fields.apps[row]] || run.app,
+        level: LEVELS[fields.levels[row]] ?? '',
+        path: run.path,
+        source: run.source,
+        from,
+        to: from + text.length,
+        lines: fields.lines[row],
+        bytes: text,
+        tailer,
+        epoch,
+        sequence,
+        bucket: packet.bucket,
+      })
+    }
+    firstOfRun = behind
+  }
+  return found
+}
+
+/** Whether two of them have bytes of one source in common: an opening that no buck heard can make that. */
+function overlap(packets: FreshPacket[]): boolean {
+  const held = new Map<SourceName, RangeSet>()
+  for (const { runs } of packets) {
+    for (const { source, from, to } of runs) {
+      const ranges = held.get(source) ?? new RangeSet()
+      held.set(source, ranges)
+      if (ranges.overlaps(from, to)) return true
+      ranges.add(from, to)
+    }
+  }
+  return false
+}
+
 /** By the header and the runs alone: nothing is inflated. */
-function couldMatch({ header, runs }: FreshPacket, { sinceNs, untilNs, source }: SearchRequest): boolean {
-  if (sinceNs !== undefined && header.greatestNs < sinceNs) return false
-  if (untilNs !== undefined && header.leastNs >= untilNs) return false
-  return source === undefined || runs.some(run => run.source === source)
+function couldMatch({ header, runs, names }: FreshPacket, question: Question): boolean {
+  return question.couldHoldTimes(header) && question.couldHoldRuns({ runs, names })
 }
 
 /** A key that no event of the packet comes before, in this order. */

@@ -7,7 +7,7 @@ import { packetKey } from '../shared/packet.ts'
 import { Tally } from '../shared/search/tally.ts'
 import type { Damage, EventStore, Summary, SummaryRequest } from '../shared/stores.ts'
 import type { FreshPacket, FreshSource } from './fresh-source.ts'
-import { once, REFRESH_MS_MAX, searchFresh } from './search.ts'
+import { REFRESH_MS_MAX, sumFresh } from './search.ts'
 
 /** A porter at work adds about once a second. After so many tries a packet may be counted twice or not at all. */
 const TRIES_MAX = 4
@@ -32,7 +32,7 @@ export async function summariseRecent(
     tally.isComplete &&= isExact
     // What the index cannot rank is not ranked for the last seconds only.
     const tops = request.tops?.filter(field => indexed.tops[field] !== undefined)
-    tally.merge(await summariseFresh({ ...request, tops }, lacking, parts.fresh, onDamage))
+    tally.merge((await sumFresh(parts.fresh, lacking, { ...request, tops }, onDamage)).result())
     const sum = tally.result()
     for (const field of request.tops ?? []) if (indexed.tops[field] === undefined) delete sum.tops[field]
     return sum
@@ -43,16 +43,4 @@ async function lackingOf(index: Pick<EventStore, 'lacking'>, packets: FreshPacke
   if (packets.length === 0) return packets
   const lacking = new Set((await index.lacking(packets.map(({ id }) => id))).map(packetKey))
   return packets.filter(({ id }) => lacking.has(packetKey(id)))
-}
-
-async function summariseFresh(
-  request: SummaryRequest,
-  packets: FreshPacket[],
-  fresh: FreshSource,
-  onDamage: (damage: Damage) => void,
-): Promise<Summary> {
-  const tally = new Tally(request)
-  const source = { packets: () => packets, load: fresh.load.bind(fresh) }
-  for await (const event of once(searchFresh(source, { ...request, order: 'newest' }, onDamage))) tally.add(event)
-  return tally.result()
 }

@@ -1,16 +1,19 @@
 // The promise of every search: exactly what a plain scan of all lines with the matcher gives, in the order asked for.
 import { type Test, test } from 'tap'
+import { type FreshPackets, searchFresh, sumFresh } from '../archie/search.ts'
+import { analyseText, ModeMemory } from '../shared/columns/columns-block.ts'
 import { requestFilter } from '../shared/event-filter.ts'
 import { compareFound, type Events, eventAt, type FoundEvent, LEVELS, walkEvents } from '../shared/events.ts'
 import { FolderStore } from '../shared/folder-store.ts'
 import { NO_WORDS, openStore, world } from '../shared/objects.test-support.ts'
-import { encodePacket } from '../shared/packet.ts'
+import { encodePacket, type Packet, packetKey } from '../shared/packet.ts'
 import { BUCKET, EPOCH, seededRandom, sourceName, TAILER, testSeed } from '../shared/packets.test-support.ts'
 import { QueryError } from '../shared/query/syntax.ts'
 import { parseQuery } from '../shared/query.ts'
 import { Tally } from '../shared/search/tally.ts'
 import type { SegmentStoreOptions } from '../shared/segment-store.ts'
-import { type EventStore, type SearchRequest, TOP_FIELDS } from '../shared/stores.ts'
+import { type Damage, type EventStore, type SearchRequest, TOP_FIELDS } from '../shared/stores.ts'
+import { WeightedCache } from '../shared/weighted-cache.ts'
 import { RandomQueries } from './random-query.test-support.ts'
 import { type SampleFile, sampleFiles } from './real-lines.test-support.ts'
 
@@ -19,21 +22,24 @@ const QUERIES = IS_LONG ? 4_000 : 120
 const FILE_BYTES = IS_LONG ? 1_000_000 : 120_000
 const PACKET_BYTES = 90_000
 
-const SHAPES: [string, Partial<SegmentStoreOptions>][] = [
-  ['large blocks', { tidyBelowBytes: 64 * 1024 * 1024 }],
-  ['small blocks, and memory for few matches', { blockBytes: 60_000, zstdLevel: 1, heldBytesMax: 100_000 }],
-]
+type Searched = Pick<EventStore, 'search' | 'summarise'>
+type Place = (t: Test, packets: Packet[], random: () => number) => Promise<Searched>
 
-for (const [name, options] of SHAPES) {
+const PLACES: Record<string, Place> = {
+  'large blocks': inStore({ tidyBelowBytes: 64 * 1024 * 1024 }),
+  'small blocks, and memory for few matches': inStore({ blockBytes: 60_000, zstdLevel: 1, heldBytesMax: 100_000 }),
+  'packets that are not indexed yet': asFresh,
+}
+
+for (const [name, place] of Object.entries(PLACES)) {
   test(`a search gives exactly what a plain scan gives: ${name}`, { timeout: 1_800_000 }, async t => {
     const seed = testSeed('SEARCH_SEED')
     t.comment(`SEARCH_SEED=${seed}`)
     const random = seededRandom(seed)
     const { files, areReal } = sampleFiles(random, FILE_BYTES)
     if (!areReal) t.comment('no real logs at hand: generated ones only')
-    const store = await openStore(new FolderStore(world.disk, t.testdir()), options)
-    const everything = await fill(store, files, random)
-    if (random() < 0.5) await store.tidy()
+    const { packets, everything } = pack(files, random)
+    const store = await place(t, packets, random)
     const queries = new RandomQueries(everything, random)
     const pick = <T>(of: T[]) => of[Math.floor(random() * of.length)]
     let withResults = 0
@@ -69,8 +75,40 @@ for (const [name, options] of SHAPES) {
   })
 }
 
+function inStore(options: Partial<SegmentStoreOptions>): Place {
+  return async (t, packets, random) => {
+    const store = await openStore(new FolderStore(world.disk, t.testdir()), options)
+    for (const packet of packets) await store.add([packet], NO_WORDS)
+    if (random() < 0.5) await store.tidy()
+    return store
+  }
+}
+
+async function asFresh(_: Test, packets: Packet[]): Promise<Searched> {
+  const known = packets.map(packet => ({ ...packet, id: packet.header.id, bucket: packet.header.bucket }))
+  const byKey = new Map(packets.map(packet => [packetKey(packet.header.id), packet]))
+  const source: FreshPackets = {
+    packets: () => known,
+    load: async id => byKey.get(packetKey(id)),
+    blocks: new WeightedCache(500_000),
+  }
+  const onDamage = ({ where, reason }: Damage) => {
+    throw new Error(`${where}: ${reason}`)
+  }
+  return {
+    async *search(request) {
+      let left = request.limit ?? Number.POSITIVE_INFINITY
+      for await (const event of searchFresh(source, request, onDamage)) {
+        if (left-- <= 0) return
+        yield event
+      }
+    },
+    summarise: async request => (await sumFresh(source, known, request, onDamage)).result(),
+  }
+}
+
 /** One assertion only where something differs: thousands of equal lists tell nobody anything. */
-async function compare(t: Test, store: EventStore, request: SearchRequest, expected: FoundEvent[], shown: string) {
+async function compare(t: Test, store: Searched, request: SearchRequest, expected: FoundEvent[], shown: string) {
   let at = 0
   for await (const event of store.search(request)) {
     const wanted = expected[at++]
@@ -109,10 +147,10 @@ function parse(text: string) {
   }
 }
 
-/** @returns all events by time */
-async function fill(store: EventStore, files: SampleFile[], random: () => number): Promise<FoundEvent[]> {
+/** @returns packets of lines and of columns; all events by time */
+function pack(files: SampleFile[], random: () => number): { packets: Packet[]; everything: FoundEvent[] } {
+  const packets: Packet[] = []
   const everything: FoundEvent[] = []
-  let sequence = 0
   for (const [n, file] of files.entries()) {
     let timeNs = BigInt(BUCKET) * 1_000_000_000n
     for (let from = 0; from < file.text.length; ) {
@@ -127,12 +165,13 @@ async function fill(store: EventStore, files: SampleFile[], random: () => number
       const events = cut(file.text.subarray(from, to), { ...run, from, to, start: 0 }, timeNs, random)
       timeNs = events.times[events.times.length - 1]
       for (const { i, run, from } of walkEvents(events)) everything.push(eventAt(events, i, run, from))
-      const packet = encodePacket({ tailer: TAILER, epoch: EPOCH, sequence: ++sequence, bucket: BUCKET }, events)
-      await store.add([packet], NO_WORDS)
+      const origin = { tailer: TAILER, epoch: EPOCH, sequence: packets.length + 1, bucket: BUCKET }
+      const columns = random() < 0.7 ? analyseText(events.bytes, new ModeMemory()) : undefined
+      packets.push(encodePacket(origin, events, { columns }))
       from = to
     }
   }
-  return everything.sort(compareFound)
+  return { packets, everything: everything.sort(compareFound) }
 }
 
 /** Lines, some of them joined to records of several; times that mostly go on, levels as words say, hosts now and then. */
