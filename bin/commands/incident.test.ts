@@ -1,0 +1,86 @@
+// The incident tools as a user runs them, over a data folder.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { stringify } from 'yaml'
+import { FolderStore } from '../../shared/folder-store.ts'
+import { NO_WORDS, world } from '../../shared/objects.test-support.ts'
+import { seededRandom } from '../../shared/packets.test-support.ts'
+import { SegmentStore } from '../../shared/segment-store.ts'
+import { all, randomPackets } from '../../shared/stores.contract.ts'
+import { run } from '../../test/command.ts'
+
+async function place(t: Test) {
+  const dir = t.testdir({})
+  const data = join(dir, 'data')
+  mkdirSync(data)
+  writeFileSync(join(data, 'version'), '1\n')
+  const config = join(dir, 'bucktail.yaml')
+  writeFileSync(config, stringify({ environment: 'prod', data }))
+  const open = (folder: string) => SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: 'test' })
+  const archive = await open(join(data, 'archive'))
+  await archive.add(randomPackets(seededRandom(5), 40), NO_WORDS)
+  const incident = (...args: string[]) => run(['incident', ...args, '--config', config])
+  return { dir, data, archive, open, incident }
+}
+
+test('the index is filled from the archive, by two at once, and again without adding anything', async t => {
+  const { data, archive, open, incident } = await place(t)
+  const expected = await all(archive, { order: 'offset' })
+
+  const tried = await incident('index', '--dry-run')
+  t.match(tried, { code: 0, stderr: /about \d+ events in \d+ segment/ })
+  t.same(await all(await open(join(data, 'index'))), [], 'a dry run does nothing')
+
+  const both = await Promise.all([incident('index'), incident('index')])
+  for (const { code, stdout, stderr } of both)
+    t.match({ code, stdout: stdout.toString() }, { code: 0, stdout: /events read/ }, stderr)
+  t.same(await all(await open(join(data, 'index')), { order: 'offset' }), expected)
+  t.match(
+    (await incident('index')).stdout.toString(),
+    new RegExp(`${expected.length} events read, 0 new, ${expected.length} there already`),
+  )
+})
+
+test('a range goes into an archive of its own', async t => {
+  const { dir, archive, open, incident } = await place(t)
+  const copy = join(dir, 'copy')
+  const range = ['--since', '2023-03-29', '--until', '2023-03-30', '--host', 'web1']
+  t.match(await incident('export', '--from', 'archive', '--to', copy, ...range), { code: 0 })
+  const day = BigInt(Date.parse('2023-03-29T00:00:00Z')) * 1_000_000n
+  const expected = await all(archive, {
+    order: 'offset',
+    sinceNs: day,
+    untilNs: day + 86_400_000_000_000n,
+    host: 'web1',
+  })
+  t.ok(expected.length > 0)
+  t.same(await all(await open(copy), { order: 'offset' }), expected)
+})
+
+test('one host is erased: its lines are gone, the ledger says why, the others stay', async t => {
+  const { data, archive, open, incident } = await place(t)
+  const others = (await all(archive, { order: 'offset' })).filter(({ host }) => host !== 'web1')
+  t.match(await incident('erase', '--host', 'web1'), { code: 2, stderr: /why\?/ })
+  t.match(await incident('erase', '--host', 'web1', '--why', 'asked for', '--dry-run'), { code: 0 })
+  t.ok((await all(archive, { host: 'web1' })).length > 0)
+  const erased = await incident('erase', '--host', 'web1', '--why', 'asked for')
+  t.equal(erased.code, 0, erased.stderr)
+  t.same(await all(await open(join(data, 'archive')), { order: 'offset' }), others)
+  const ledger = await run(['ledger', '--json', '--data', data])
+  t.equal(ledger.code, 0, ledger.stderr)
+  const { rows } = JSON.parse(ledger.stdout.toString()) as { rows: { state: string; note?: string }[] }
+  t.ok(rows.some(({ note }) => /erased .*asked for/.test(note ?? '')))
+  t.notOk(rows.some(({ state }) => state === 'waiting' || state === 'hole'))
+})
+
+test('what is not meant is refused before anything is touched', async t => {
+  const { incident } = await place(t)
+  t.match(await incident('index', '--env', 'test'), { code: 2, stderr: /of the environment prod, not of test/ })
+  t.match(await incident('index', '--since', 'nonsense'), { code: 2, stderr: /--since: "nonsense" is no time/ })
+  t.match(await incident('index', '--since', '1d', '--until', '2d'), { code: 2, stderr: /nothing can be in between/ })
+  t.match(await incident('export'), { code: 2, stderr: /--to names a folder/ })
+  t.match(await incident('reject-replay'), { code: 2, stderr: /no index in Elasticsearch/ })
+  t.match(await incident('prune'), { code: 2, stderr: /--until/ })
+  t.match(await incident('prune', '--until', '1d'), { code: 1, stderr: /no pass of a porter/ })
+})
