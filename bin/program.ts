@@ -318,6 +318,18 @@ bucktail keygen --out keys --renew tailer        a new pass for the same keys`,
     .action(calls(async () => (await import('./commands/keygen.ts')).keygen))
 
   add(
+    'kibana',
+    'Writes what Kibana imports to show this environment: data view, search, dashboard (index.kind elasticsearch).',
+    `bucktail kibana --config bucktail.yaml --out prod.ndjson
+bucktail kibana --environment prod --history 20261124-081500 --out history.ndjson`,
+  )
+    .option('--config <file>', 'settings file (default: BUCKTAIL_CONFIG)')
+    .option('--environment <name>', 'name of the environment (default: that of the settings)')
+    .option('--history <id>', 'for a history in Elasticsearch, instead of the recent index')
+    .option('--out <file>', 'file to write; - for standard output', 'bucktail.ndjson')
+    .action(calls(async () => (await import('./commands/kibana.ts')).kibana))
+
+  add(
     'check',
     'Reads the settings and says, with line and column, what is wrong; tries the connections.',
     `bucktail check --config bucktail.yaml

@@ -93,7 +93,7 @@ async function walk(
   const { workMsMax = Number.POSITIVE_INFINITY, tops = [] } = request
   const tally = new Tally({ ...request, tops: tops.filter(field => FIELDS[field] !== undefined) })
   const startedMs = clock.monotonic()
-  for await (const event of search({ ...request, order: 'newest' })) {
+  for await (const event of search({ ...request, order: 'newest', limit: undefined })) {
     if (clock.monotonic() - startedMs > workMsMax) {
       tally.isComplete = false
       break
