@@ -60,6 +60,8 @@ export function decodeLabels(reader: VarintReader, column: Column, places: Event
   }
   const former = new FormerValues(places, variables, tellers)
   const exceptions = readGaps(reader, 'values', column.length)
+  // All are 0, as they are.
+  if (exceptions.length === 0) return
   const max = column.BYTES_PER_ELEMENT === 1 ? 0xff : 0xffff
   const { values } = former
   let k = 0
