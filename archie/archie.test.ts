@@ -111,6 +111,9 @@ test('archie', async t => {
       ['/api/v1/search?limit=100000', 400, /limit/, { title: 'Limit too large' }],
       ['/api/v1/search?in=nowhere', 400, /in/, {}],
       ['/api/v1/top?by=colours', 400, /colours/, {}],
+      ['/api/v1/top?unseen=1h', 400, /unseen is not before since/, { title: 'Bad time range' }],
+      ['/api/v1/top?since=2h&unseen=1h', 400, /unseen is not before since/, { title: 'Bad time range' }],
+      ['/api/v1/top?since=2h&unseen=gestern', 400, /gestern/, { title: 'Bad time' }],
       ['/api/v1/events/x/context', 400, /event id/, {}],
       [`/api/v1/events/ab-0-${'0'.repeat(16)}/context`, 404, /no event/, {}],
       ['/api/v1/nothing', 404, /There is no GET/, {}],
@@ -151,6 +154,17 @@ test('archie', async t => {
       apps: { values: [{ value: 'shop', events: 100 }], others: 1 },
       hosts: { values: [{ value: 'web1', events: 100 }], others: 1 },
     })
+    const { body: shapes } = await get<{
+      top: { templates: { values: { value: string; text: string; events: number }[] } }
+    }>(site, '/api/v1/top?by=templates&app=shop&limit=1')
+    const [commonest] = shapes.top.templates.values
+    t.match(commonest, { text: /^line <\*>/, events: Number })
+    const { body: ofShape } = await get<{ events: EventJson[]; more: boolean }>(
+      site,
+      `/api/v1/search?app=shop&limit=1000&q=template:${commonest.value}`,
+    )
+    t.equal(ofShape.events.length, commonest.events)
+    t.ok(ofShape.events.every(({ message }) => message.startsWith('line ')))
     const { body: none } = await get<{ events: number; buckets: unknown[] }>(site, '/api/v1/volume?q=nothinglikethis')
     t.match(none, { events: 0, buckets: [] })
   })

@@ -22,13 +22,12 @@ import { FILTER_SCHEMA, type FilterParameters, type Place, requestParts } from '
 import { listSources, stepHashes } from './source-list.ts'
 import { SummaryCache, type ToldSummary } from './summary-cache.ts'
 import { summariseRecent } from './sums.ts'
+import { ranked, rankNew, USUAL_TOPS } from './top.ts'
 
 /** A JSON answer is held in memory; NDJSON is not and has no bound. */
 const JSON_EVENTS_MAX = 10_000
 const CONTEXT_EVENTS_MAX = 500
 const TOP_VALUES_MAX = 1_000
-/** What the page asks for in one go, and what is cheap to count beside each other. */
-const USUAL_TOPS: readonly TopField[] = ['hosts', 'apps', 'levels', 'paths']
 /** Somebody waits for it. */
 const SUMMARY_MS_MAX = 8_000
 /** Each reads and inflates blocks: more at once would only make all of them slower. */
@@ -184,6 +183,28 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     )
   }
 
+  async function rankingOf(
+    query: FilterParameters & { limit: number; unseen?: string },
+    fields: TopField[],
+    reply: FastifyReply,
+  ) {
+    if (!query.unseen) {
+      const tops = fields.every(field => USUAL_TOPS.includes(field)) ? USUAL_TOPS : TOP_FIELDS
+      return ranked(await summaryOf(query, tops, reply), fields, query.limit)
+    }
+    const { sinceNs, ...base } = requestParts(query, world.clock.now())
+    const { sinceNs: unseenNs } = requestParts({ since: query.unseen, in: query.in }, world.clock.now())
+    if (sinceNs === undefined || unseenNs === undefined || unseenNs >= sinceNs) {
+      throw new HttpProblem(400, 'Bad time range', 'unseen is not before since', {
+        hint: 'What is new since a day, compared with the week before: since=1d&unseen=8d.',
+      })
+    }
+    const asked = { ...base, sinceNs, workMsMax: SUMMARY_MS_MAX }
+    return searching(reply, () =>
+      rankNew(request => summariseIn(query.in, request), asked, { fields, unseenNs, limit: query.limit }),
+    )
+  }
+
   app.get<{ Querystring: FilterParameters }>(
     '/api/v1/volume',
     { schema: { summary: 'How much over time', querystring: { type: 'object', properties: FILTER_SCHEMA } } },
@@ -199,11 +220,11 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     },
   )
 
-  app.get<{ Querystring: FilterParameters & { by: string; limit: number } }>(
+  app.get<{ Querystring: FilterParameters & { by: string; limit: number; unseen?: string } }>(
     '/api/v1/top',
     {
       schema: {
-        summary: 'Hosts, applications, levels or paths with the most events',
+        summary: 'Hosts, applications, levels, paths or templates with the most events, or those that are new',
         querystring: {
           type: 'object',
           properties: {
@@ -214,6 +235,11 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
               description: `Of ${TOP_FIELDS.join(', ')}; several with commas`,
             },
             limit: { type: 'integer', minimum: 1, maximum: TOP_VALUES_MAX, default: 20 },
+            unseen: {
+              type: 'string',
+              maxLength: 64,
+              description: 'Only values that did not occur from this time up to `since`',
+            },
           },
         },
       },
@@ -226,22 +252,14 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
           hint: `Write ${TOP_FIELDS.join(', ')}.`,
         })
       }
-      const asked = (fields as TopField[]).every(field => USUAL_TOPS.includes(field)) ? USUAL_TOPS : TOP_FIELDS
-      const { complete, events, tops, damages } = await summaryOf(request.query, asked, reply)
-      const top = Object.fromEntries(
-        (fields as TopField[]).map(field => {
-          const all = tops[field]
-          if (all === undefined) {
-            throw new HttpProblem(400, 'Not here', `${request.query.in} cannot rank ${field}`, {
-              hint: field === 'templates' ? 'Elasticsearch does not know the shapes of lines; ask in=archive.' : '',
-            })
-          }
-          const values = all.values.slice(0, request.query.limit)
-          const rest = all.values.slice(request.query.limit).reduce((sum, { events: n }) => sum + n, 0)
-          return [field, { values, others: all.others + rest }]
-        }),
-      )
-      return { complete, events, top, damages }
+      const ranking = await rankingOf(request.query, fields as TopField[], reply)
+      const missing = (fields as TopField[]).find(field => ranking.top[field] === undefined)
+      if (missing !== undefined) {
+        throw new HttpProblem(400, 'Not here', `${request.query.in} cannot rank ${missing}`, {
+          hint: 'Elasticsearch does not know the shapes of lines; embedded stores do: perhaps the archive.',
+        })
+      }
+      return ranking
     },
   )
 

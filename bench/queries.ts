@@ -1,4 +1,4 @@
-// `node bench/queries.ts --log FILE [--index FOLDER] [--runs 9] [--only rare,common]`: how long searches of an index folder
+// `node bench/queries.ts --log FILE [--index FOLDER] [--runs 9] [--block-mb 4] [--only rare,common]`: how long searches of an index folder
 // take, warm: every query is asked once before it is measured. Made of FILE if it is not there yet; a rare word is planted
 // every 8 MB. CPU milliseconds of the whole process, so that nothing runs aside unnoticed; `taskset -c 0` gives it one core.
 import { existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs'
@@ -43,6 +43,7 @@ const { values } = parseArgs({
     log: { type: 'string' },
     index: { type: 'string' },
     runs: { type: 'string', default: '9' },
+    'block-mb': { type: 'string' },
     only: { type: 'string' },
     extra: { type: 'string' },
   },
@@ -52,7 +53,11 @@ const folder = values.index ?? mkdtempSync(join(tmpdir(), 'bucktail-queries-'))
 const world = realWorld({ log: { debug() {}, info() {}, warn() {}, error() {} } })
 try {
   const isThere = existsSync(join(folder, 'catalogue'))
-  const store = await SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: 'bench' })
+  const store = await SegmentStore.open(new FolderStore(world.disk, folder), {
+    world,
+    writer: 'bench',
+    ...(values['block-mb'] && { blockBytes: Number(values['block-mb']) * 1024 * 1024 }),
+  })
   if (!isThere) {
     if (!values.log) throw new Error('--log FILE: bench/grow.ts makes a long one')
     await fill(store, values.log)
