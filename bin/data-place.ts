@@ -20,9 +20,11 @@ import { SegmentStore } from '../shared/segment-store.ts'
 import type { Damage, SearchRequest } from '../shared/stores.ts'
 import { textLog } from '../shared/text-log.ts'
 import type { World } from '../shared/world.ts'
+import { type ArchiveObjects, openArchiveObjects } from './archive-objects.ts'
 import { checkDataVersion, isFolderInUse } from './data-folder.ts'
 import { failure, usageError } from './fail.ts'
 import type { Place, PlaceRequest } from './place.ts'
+import { settingsOf } from './settings.ts'
 
 export async function dataPlace(folder: string): Promise<Place> {
   const data = resolve(folder)
@@ -34,7 +36,8 @@ export async function dataPlace(folder: string): Promise<Place> {
   }
   const world = realWorld({ log: textLog(process.stderr, 'error') })
   const index = await openStore(world, join(data, 'index'))
-  const archive = await openStore(world, join(data, 'archive'))
+  const archivePlace = await archiveOf(data, world)
+  const archive = await SegmentStore.open(archivePlace.objects, { world, writer: 'reader' })
   const pending: Damage[] = []
   // Scanning the bucket files takes a while: only for those who ask for recent lines.
   let freshSource: Promise<FreshSource> | undefined
@@ -66,12 +69,13 @@ export async function dataPlace(folder: string): Promise<Place> {
     stepHashes: source => stepHashes({ index, archive }, source),
     async ledger() {
       const named = await holders()
-      const beside = new FolderStore(world.disk, join(data, 'archive'))
+      const beside = archivePlace.objects
       const stores = { index, archive, decisions: new Decisions(beside), releases: new Releases(beside) }
       return new LedgerReader(() => named, stores).read()
     },
     async close() {
-      // Files are opened for each read only.
+      // Files are opened for each read only; connections to a bucket are kept.
+      archivePlace.close()
     },
   }
 }
@@ -79,6 +83,16 @@ export async function dataPlace(folder: string): Promise<Place> {
 /** Opening a store reads; the writer's name is needed for writing only. */
 function openStore(world: World, folder: string): Promise<SegmentStore> {
   return SegmentStore.open(new FolderStore(world.disk, folder), { world, writer: 'reader' })
+}
+
+/** Where `bucktail up` had it: its processes' settings lie in the data folder. A bucket is read there. */
+async function archiveOf(data: string, world: World): Promise<Pick<ArchiveObjects, 'objects' | 'close'>> {
+  const config = join(data, 'run', 'porter.yaml')
+  if (existsSync(config)) {
+    const { settings } = settingsOf({ config })
+    if (settings.archive.kind === 's3') return openArchiveObjects(settings, world)
+  }
+  return { objects: new FolderStore(world.disk, join(data, 'archive')), close: () => undefined }
 }
 
 async function openHistory(world: World, data: string, name: string): Promise<SegmentStore> {

@@ -54,6 +54,10 @@ test('lines go to a bucket through faults, and come back from it byte for byte',
   proxy.fault = () => undefined
   t.ok(readdirSync(join(engine.dataFolder, BUCKET, 'prod')).includes('segments'), 'it is in the bucket')
 
+  const ledger = await run(['ledger', '--data', data])
+  t.equal(ledger.code, 0, 'a data folder knows where its archive is')
+  t.notMatch(ledger.stdout.toString(), /waiting/)
+
   for (const file of files) {
     const restored = await run(['restore', '--config', config, '--file', file, '--out', '-'])
     t.equal(restored.code, 0, restored.stderr)
