@@ -21,6 +21,7 @@ import { openStores } from './stores.ts'
 /** Once: somebody waits at the terminal. */
 const ONCE_POLL_MS = 100
 const ORPHANS_EVERY_MS = 3_600_000
+const BUCKET_POLL_MS = 10_000
 
 export async function startPorter({ settings, world, signal }: RoleStart): Promise<RunningRole> {
   const { porter: own } = settings
@@ -48,6 +49,8 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
     world,
     worker: `porter-${keys.id.slice(0, 8)}-${process.pid}`,
     mayDelete: () => archivePlace.clockAgrees(),
+    // A look is a listing, which a bucket charges for.
+    ...(settings.archive.kind === 's3' && { pollMs: BUCKET_POLL_MS }),
   })
   const isAtOnce = own.archive_after === 0
   const porter = new Porter(
