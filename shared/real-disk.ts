@@ -1,7 +1,7 @@
 // Disk over node:fs (contract: shared/world.ts). Files that are being written under another name carry TEMPORARY; a crash
 // leaves them. `list` does not name them, `makeFolder` and `removeFolder` clear them away.
 import { randomBytes } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
+import { constants, type Stats, watch } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Disk, FileStat, OpenFile } from './world.ts'
@@ -86,6 +86,15 @@ export const realDisk: Disk = {
   },
 
   syncFolder,
+
+  watch(folder, { changed, renamed, ended }) {
+    const watcher = watch(folder, { persistent: false }, (kind, name) => {
+      if (kind === 'change') changed(name ?? undefined)
+      else renamed()
+    })
+    watcher.on('error', error => ended(error))
+    return watcher
+  },
 }
 
 class RealFile implements OpenFile {

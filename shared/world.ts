@@ -64,6 +64,17 @@ export interface Disk {
   /** Only an empty one (else ENOTEMPTY). No error if it is not there. */
   removeFolder(path: string): Promise<void>
   syncFolder(path: string): Promise<void>
+  /** Tells of changes in a folder, if this disk can. A hint only: it may tell too much, or nothing. Throws if it cannot. */
+  watch?(folder: string, listener: FolderListener): { close(): void }
+}
+
+export interface FolderListener {
+  /** A file was written to; without a name, some file. */
+  changed(name: string | undefined): void
+  /** A name came, went, or leads elsewhere. */
+  renamed(): void
+  /** Nothing more will be told. */
+  ended(error?: unknown): void
 }
 
 /** Where a process writes what it has to say: past facts with fields. `fields.error` may be an Error. */

@@ -58,6 +58,8 @@ export class FileFinder {
   readonly #isExcluded: (path: string) => boolean
   readonly #ownFolders: string[]
   readonly #parts: FinderParts
+  /** Those that the last look listed. */
+  folders: string[] = []
 
   /**
    * @param ownFolders globs find nothing in them; an exact path does
@@ -109,6 +111,7 @@ export class FileFinder {
         look.take(path, rule, await look.stat(path), true)
       }
     }
+    this.folders = look.folders
     return look.found
   }
 }
@@ -123,6 +126,10 @@ class FileLook {
 
   constructor(parts: FinderParts) {
     this.#parts = parts
+  }
+
+  get folders(): string[] {
+    return [...this.#listings.keys()]
   }
 
   async list(folder: string): Promise<string[]> {

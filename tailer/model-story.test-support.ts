@@ -9,14 +9,14 @@ import type { GivenUp } from '../shared/manifest.ts'
 import type { PacketId } from '../shared/messages.ts'
 import { decodePackets, type Packet, packetEvents, packetKey } from '../shared/packet.ts'
 import { realDisk } from '../shared/real-disk.ts'
-import { realRandom } from '../shared/real-world.ts'
+import { realClock, realRandom } from '../shared/real-world.ts'
 import { SeededRandom } from '../test/sim/seeded-random.ts'
 import { BETWEEN, ModelLog, type Token } from './model-logs.test-support.ts'
 import { Device, MortalDisk, quickClock } from './mortal.test-support.ts'
 import { rotationSet } from './rotation.ts'
 import { TAILER_DEFAULTS, Tailer } from './tailer.ts'
 
-const SPEED = 25
+const SPEED = 50
 const BUCKS = 3
 const trace = process.env.TRACE ? (text: string) => console.error(text) : () => undefined
 
@@ -52,7 +52,7 @@ export class Story {
       this.told.push(`${step} ${what}`)
       trace(`${step} ${what}`)
       if (this.#failure !== undefined) throw this.#failure
-      if (this.#random.chance(0.5)) await this.#clock.sleep(this.#random.integer(1, 120))
+      if (this.#random.chance(0.5)) await this.#clock.sleep(this.#random.integer(1, 150))
     }
     return await this.#check()
   }
@@ -109,7 +109,7 @@ export class Story {
     if (draw < 0.93) return await this.#start()
     if (draw < 0.95) return this.#cutOrHeal(random.integer(0, BUCKS - 1))
     if (draw < 0.955) return await this.#archiveAll()
-    await this.#clock.sleep(random.integer(100, 3000))
+    await this.#clock.sleep(random.integer(100, 2000))
     return 'waited'
   }
 
@@ -225,7 +225,7 @@ export class Story {
   }
 
   #link(buck: number, as: Peer): Link {
-    const { first, second } = linkPair(as, peerOf('buck', this.#bucks[buck].id), this.#clock)
+    const { first, second } = linkPair(as, peerOf('buck', this.#bucks[buck].id), realClock)
     this.#bucks[buck].accept(second)
     const entry = { buck, link: first }
     if (as.role === 'tailer') {
@@ -294,7 +294,7 @@ export class Story {
   }
 
   async #until(what: string, isSo: () => boolean): Promise<void> {
-    const deadline = performance.now() + 20_000
+    const deadline = performance.now() + 60_000
     while (!isSo()) {
       if (this.#failure !== undefined) throw this.#failure
       if (performance.now() > deadline) throw new Error(`does not come true: ${what}; ${this.#statusText()}`)

@@ -57,6 +57,14 @@ export class SourceTable {
     return this.ofSet(rotationSet(path)).find(source => source.isAt(stat))
   }
 
+  /** The living one that was last seen under a name. */
+  atPath(path: string): Source | undefined {
+    for (const source of this.#bySet.get(rotationSet(path)) ?? []) {
+      if (source.path === path && !source.isFinished && !source.isExcluded) return source
+    }
+    return undefined
+  }
+
   /** Those of a rotation set, as they are now. */
   ofSet(set: string): Source[] {
     return [...(this.#bySet.get(set) ?? [])]

@@ -43,6 +43,8 @@ export class Source {
   size: number
   /** Its file was found in this run. */
   isFound = false
+  /** Its folder told of a change since it was read. */
+  isStirred = false
   file: OpenFile | undefined
   isSettled: boolean
   readonly isExcluded: boolean

@@ -14,6 +14,7 @@ import { Copies } from './copies.ts'
 import { FileFinder, type FileRule, type FoundFile } from './find-files.ts'
 import { Findings } from './findings.ts'
 import { firstOffset } from './first-offset.ts'
+import { FolderWatches } from './folder-watches.ts'
 import { PackedFiles } from './inflate/packed-files.ts'
 import { redactorOf } from './line-way.ts'
 import { PowerCut } from './power-cut.ts'
@@ -22,6 +23,7 @@ import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
 import { HEAD_BYTES, type Source, TAIL_BYTES } from './source.ts'
 import type { StoredSource } from './source-log.ts'
 import { SourceTable } from './source-table.ts'
+import { turns } from './turns.ts'
 
 export interface SourcesConfig {
   host: string
@@ -52,6 +54,10 @@ export interface SourcesParts extends Omit<ContentParts, 'source'> {
 
 /** A source's content is given up when so many looks in a row did not find it: a listing may miss a file being renamed. */
 const LOOKS_BEFORE_GIVING_UP = 2
+/** A look is followed by so many times its own length without one: a half per cent of a core, or ten while names change. */
+const IDLE_PAUSES = 200
+const STIRRED_PAUSES = 9
+const LOOK_PAUSE_MS_MAX = 30_000
 const COMPRESSED_SHORT = 'the compressed file has less than what was read of the plain one: nothing is missing'
 const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a file of its own'
 const COPIED_AND_TRUNCATED = 'copied and truncated: lines written between the copy and the truncation cannot be proven'
@@ -65,6 +71,9 @@ export class Sources {
   readonly #powerCut: PowerCut
   readonly #packed: PackedFiles
   readonly #finder: FileFinder
+  readonly #watches: FolderWatches
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #lookTookMs = 0
   /** Compressed files that wait: for more of them to be written, or for the plain file to be read. By path, since when. */
   readonly #waiting = new Map<string, number>()
   /** Wall clock: compared with the times of files. */
@@ -93,6 +102,10 @@ export class Sources {
       disk: parts.disk,
       onTrouble: (path, error) => this.#content.trouble(path, error),
       onOwn: folder => this.#passOver(folder),
+    })
+    this.#watches = new FolderWatches(parts.disk, parts.log, path => {
+      const source = this.#table.atPath(path)
+      if (source !== undefined) source.isStirred = true
     })
   }
 
@@ -133,6 +146,8 @@ export class Sources {
    * @param isLast  nothing is held back any more (a run that reads once and ends)
    */
   async look(isLast = false): Promise<boolean> {
+    const startedAt = this.#parts.clock.monotonic()
+    this.#watches.areNamesChanged = false
     try {
       const isWhole = await this.#look(isLast)
       if (isWhole) this.#content.isAfterPowerCut = false
@@ -145,11 +160,30 @@ export class Sources {
     } finally {
       const changed = this.#table.takeChanged()
       if (changed.length > 0) await this.#parts.birth(changed)
+      this.#lookedAt = this.#parts.clock.monotonic()
+      this.#lookTookMs = this.#lookedAt - startedAt
     }
+  }
+
+  /** Whose turn it is to be read now. */
+  turns(): Iterable<Source> {
+    return turns(this.#table.all, this.#parts.clock.monotonic(), this.#watches.isPossible)
+  }
+
+  /**
+   * Whether it is time for a look. Where folders tell of changes it waits for these, and looks all the same from time to
+   * time: seldom if there are many files, so that idle ones cost little.
+   */
+  isLookDue(now: number, lookMs: number): boolean {
+    const since = now - this.#lookedAt
+    if (!this.#watches.isPossible || this.#undecided > 0) return since >= lookMs
+    if (this.#watches.areNamesChanged) return since >= Math.max(lookMs, this.#lookTookMs * STIRRED_PAUSES)
+    return since >= Math.max(lookMs, Math.min(LOOK_PAUSE_MS_MAX, this.#lookTookMs * IDLE_PAUSES))
   }
 
   /** Ends what goes on beside the looks. */
   async close(): Promise<void> {
+    this.#watches.close()
     await this.#packed.close()
   }
 
@@ -166,6 +200,7 @@ export class Sources {
 
   async #look(isLast: boolean): Promise<boolean> {
     const files = await this.#finder.find()
+    if (this.#watches.isPossible) this.#watches.keep(this.#finder.folders)
     const found = this.#unpacked(files)
     this.#found = found
     const lost: Source[] = []
@@ -220,6 +255,7 @@ export class Sources {
     source.unfoundLooks = 0
     source.isUnlinked = false
     if (source.path !== file.path) this.#table.renamed(source, file.path)
+    if (file.stat.mtimeMs !== source.checkedMtimeMs) source.isStirred = true
     if (source.size > source.offset) source.isSettled = false
   }
 
@@ -271,7 +307,7 @@ export class Sources {
       source.head = Buffer.alloc(0)
     }
     if (isUnread(source) && source.head.length === 0) return true
-    if (source.file !== undefined && stat.mtimeMs === source.checkedMtimeMs) return true
+    if (stat.mtimeMs === source.checkedMtimeMs && (source.file !== undefined || stat.size === source.size)) return true
     if (file.packed !== undefined && source.isAsLastSeen(file)) return true
     // Not readable now, or not known yet: nothing is concluded from that.
     return ((await this.#relation(file, source)) ?? 'same') === 'same'

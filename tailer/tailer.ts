@@ -310,23 +310,21 @@ class Life {
   async #rounds(signal: AbortSignal): Promise<void> {
     const { clock } = this.#world
     const { once, pollMs, lookMs } = this.#config
-    let nextLook = clock.monotonic()
     let isWhole = false
-    let nextTidy = nextLook + TIDY_EVERY_MS
+    let nextTidy = clock.monotonic() + TIDY_EVERY_MS
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure
       if (this.#mustReopen) await this.#newEpoch()
       await this.#sealIfOver()
       const isFull = this.#journal.bytes > this.#config.diskBytesMax
       this.#stopped = isFull ? 'the disk limit is reached: reading goes on when packets are archived' : undefined
-      const mustLook = clock.monotonic() >= nextLook || [...this.#sources.all].some(source => source.isLost)
+      const mustLook = this.#sources.isLookDue(clock.monotonic(), lookMs) || this.#isAnyLost()
       if (mustLook) {
         isWhole = await this.#sources.look(once)
         if (isWhole && this.#boot !== this.#machine.boot) {
           await this.#untilWritten(() => this.#sourceLog.lookedAt(this.#machine.boot))
           this.#boot = this.#machine.boot
         }
-        nextLook = clock.monotonic() + lookMs
       }
       const taken = isFull ? 0 : await this.#readAll(once)
       // The first line after a quiet time goes at once; what follows is collected for as long as a packet may be apart.
@@ -343,12 +341,15 @@ class Life {
     }
   }
 
+  #isAnyLost(): boolean {
+    for (const source of this.#sources.all) if (source.isLost) return true
+    return false
+  }
+
   /** One quantum of every source that grew; answers the bytes taken. */
   async #readAll(isLast: boolean): Promise<number> {
     let taken = 0
-    for (const source of this.#sources.all) {
-      if (source.isExcluded || source.isFinished || source.isLost) continue
-      if (source.isSettled && source.size <= source.offset) continue
+    for (const source of this.#sources.turns()) {
       await this.#catchUpSteps(source)
       const got = await this.#reader.read(source, this.#builder, isLast)
       taken += got

@@ -1,0 +1,79 @@
+// `node bench/idle.ts [FILES] [SECONDS]`: what a tailer costs that has nothing to do, and how soon after its start the
+// first line is at two bucks. One core for the tailer, one for the bucks.
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { makeKeys } from '../bin/keyring.ts'
+import { size } from '../bin/terminal.ts'
+import { costOf, startPinned, stop, until } from './processes.ts'
+
+const BASE_PORT = 17_800
+const MS_MAX = 300_000
+const [files, seconds] = [Number(process.argv[2] ?? 1000), Number(process.argv[3] ?? 20)]
+
+const dir = mkdtempSync(join(tmpdir(), 'bucktail-idle-'))
+const logs = join(dir, 'logs')
+mkdirSync(logs)
+for (let i = 0; i < files; i++) writeFileSync(join(logs, `app${i}x.log`), `2026-01-01T00:00:00Z host app: line ${i}\n`)
+const keys = join(dir, 'keys')
+const names = ['buck0', 'buck1', 'tailer']
+const nodes = names.map(name => ({ name, role: name === 'tailer' ? ('tailer' as const) : ('buck' as const) }))
+makeKeys(keys, { environment: 'bench', nodes, notAfterMs: Date.now() + 86_400_000, renew: false })
+const bucks = [0, 1].map(k => `127.0.0.1:${BASE_PORT + 10 * k}`)
+
+function settings(name: string, more: object): string {
+  const file = join(dir, `${name}.yaml`)
+  const common = {
+    environment: 'bench',
+    data: join(dir, name),
+    bucks,
+    channel: { keys, name },
+    log: { level: 'error' },
+  }
+  writeFileSync(file, stringify({ ...common, ...more }))
+  return file
+}
+
+const processes = [0, 1].map(k => {
+  const buck = { listen: bucks[k], http: `127.0.0.1:${BASE_PORT + 10 * k + 1}` }
+  return startPinned(1, ['buck', '--config', settings(`buck${k}`, { buck })])
+})
+try {
+  for (const k of [0, 1]) {
+    const url = `http://127.0.0.1:${BASE_PORT + 10 * k + 1}/healthz`
+    const answers = async () => (await fetch(url).catch(() => undefined))?.ok === true
+    await until('the bucks are up', answers, MS_MAX)
+  }
+  const http = `127.0.0.1:${BASE_PORT + 90}`
+  const config = settings('tailer', { tailer: { files: [join(logs, '*.log')], http } })
+  const status = async () => {
+    const response = await fetch(`http://${http}/status`).catch(() => undefined)
+    return (await response?.json()) as
+      | { linesRead: number; packets: number; underReplicatedPackets: number }
+      | undefined
+  }
+  const startedAt = performance.now()
+  const tailer = startPinned(0, ['tailer', '--config', config])
+  processes.push(tailer)
+  const isThere = async () => {
+    const now = await status()
+    return now !== undefined && now.packets > 0 && now.underReplicatedPackets === 0
+  }
+  await until('the first line is at two bucks', isThere, MS_MAX)
+  console.log(`start to first lines at two bucks: ${Math.round(performance.now() - startedAt)} ms`)
+  await until('all are read', async () => (await status())?.linesRead === files, MS_MAX)
+  await new Promise(resolve => setTimeout(resolve, 15_000))
+  const before = costOf(tailer.pid!).cpuSeconds
+  await new Promise(resolve => setTimeout(resolve, seconds * 1000))
+  const cpu = costOf(tailer.pid!).cpuSeconds - before
+  const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${tailer.pid}/status`, 'utf8'))![1]) * 1024
+  console.log(`${files} files, idle: ${((100 * cpu) / seconds).toFixed(2)} % of a core, ${size(resident)} resident`)
+  const writtenAt = performance.now()
+  appendFileSync(join(logs, 'app7x.log'), 'one more line\n')
+  await until('the new line is read', async () => (await status())?.linesRead === files + 1, MS_MAX)
+  console.log(`a line of an idle file is read after ${Math.round(performance.now() - writtenAt)} ms`)
+} finally {
+  await Promise.all(processes.map(stop))
+  rmSync(dir, { recursive: true, force: true })
+}
