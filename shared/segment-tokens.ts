@@ -78,7 +78,7 @@ type LineAnalysis = Pick<
 
 const WORDS_PER_VARIABLE = VARIABLE_BYTES / 4
 /** Texts remembered by where they stand: those of variables come again and again. */
-const KNOWN_TEXTS = 1 << 14
+const KNOWN_TEXTS = 1 << 12
 const MONTHS = Buffer.from('jan feb mar apr may jun jul aug sep oct nov dec')
 /** Shorter time stamps have no separator that may be a letter; of longer ones it is one of these bytes. */
 const LONG_STAMP_BYTES = 19
@@ -130,6 +130,7 @@ export class TokenSet {
   #addLines(bytes: Uint8Array, analysis: LineAnalysis): void {
     const { lines, lineEnds, templateOf, templates, words } = analysis
     const known = new Int32Array(KNOWN_TEXTS)
+    const hashes = new Int32Array(KNOWN_TEXTS)
     for (let line = 0, start = 0; line < lines; line++) {
       const end = lineEnds[line]
       const template = templateOf[line]
@@ -149,10 +150,11 @@ export class TokenSet {
         if ((from === start || WORD[bytes[from - 1]] === 0) && (to === end || WORD[bytes[to]] === 0)) {
           if (shape & NUMBER || (shape & STAMP && this.#isPlainStamp(bytes, from, to))) continue
           // A text that came before: compared, because a hash proves nothing.
-          const place = words[at + 2] & (KNOWN_TEXTS - 1)
-          const before = known[place]
+          const hash = words[at + 2]
+          const place = hash & (KNOWN_TEXTS - 1)
+          if (hashes[place] === hash && isSameText(bytes, known[place], from, to - from)) continue
+          hashes[place] = hash
           known[place] = from
-          if (isSameText(bytes, before, from, to - from)) continue
         } else {
           while (from > done && WORD[bytes[from - 1]] !== 0) from--
           while (to < end && WORD[bytes[to]] !== 0) to++
