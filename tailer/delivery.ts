@@ -17,7 +17,7 @@ import type { Journal, PacketRef } from './journal.ts'
 const IN_FLIGHT_MAX = 8
 const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024
 /** Fresh packets kept in memory until two bucks have them. */
-const CACHE_BYTES_MAX = 32 * 1024 * 1024
+const CACHE_BYTES_MAX = 8 * 1024 * 1024
 /** A buck that refuses (full, throttled by itself) is left alone for so long. */
 const REFUSED_PAUSE_MS = 2_000
 /** A throttle lasts an hour at most (docs/formats/messages.md), and slows down to a packet a minute. */
@@ -54,6 +54,7 @@ export class Delivery {
   readonly #random: Random
   readonly #log: Log
   readonly #onArchived: (refs: PacketRef[]) => void
+  readonly #onHeldTwice: (ref: PacketRef) => void
   readonly #peers = new Map<Link, Peer>()
   /** Fewer than two holders, oldest first. */
   readonly #wanted = new Map<string, Wanted>()
@@ -65,12 +66,15 @@ export class Delivery {
     journal: Journal,
     parts: { clock: Clock; random: Random; log: Log },
     onArchived: (refs: PacketRef[]) => void,
+    /** At two bucks; told again if it came to be at fewer meanwhile. */
+    onHeldTwice: (ref: PacketRef) => void = () => undefined,
   ) {
     this.#journal = journal
     this.#clock = parts.clock
     this.#random = parts.random
     this.#log = parts.log
     this.#onArchived = onArchived
+    this.#onHeldTwice = onHeldTwice
     for (const ref of journal.refs) this.#want(ref, true)
   }
 
@@ -205,7 +209,9 @@ export class Delivery {
 
   #held(ref: PacketRef, buck: string): void {
     ref.holders.add(buck)
-    if (ref.holders.size >= 2) this.forget(ref)
+    if (ref.holders.size < 2) return
+    this.forget(ref)
+    this.#onHeldTwice(ref)
   }
 
   /** Up to `count` different bucks, uniformly at random. */

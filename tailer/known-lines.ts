@@ -20,7 +20,7 @@ const MODELS_MAX = 8192
 const TRIES_MAX = 8
 /** A template of fewer lines has no use for a model. */
 const TEMPLATE_LINES_MIN = 3
-/** After so many lines without a model a template is given up, unless as many had one. */
+/** With so many more lines without a model than with one a template is given up: looking costs, too. */
 const MISSES_MAX = 24
 /** Models look no further than this into a line, so that the parser's own limit does not count. */
 const SEEN_BYTES_MAX = 400
@@ -128,7 +128,7 @@ export class KnownLines {
   find(line: number, start: number, end: number, parser: LineParser, readSeconds: number): boolean {
     const template = this.#templateOf[line]
     let model = this.#youngest[template] - 1
-    if (model < 0) return false
+    if (model < 0 || this.#misses[template] > MISSES_MAX) return false
     const models = this.#models
     const first = this.#analysis!.firstVariable(line)
     const length = end - start
