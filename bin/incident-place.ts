@@ -49,14 +49,16 @@ export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentP
   const board = new TaskBoard(stores.archiveObjects, world)
   const histories = historyPlaces(settings, world, worker)
   const dialer = porterDialer(settings, world)
-  const copies = new CopyJobs({
-    index: stores.index,
-    archive: stores.archive,
-    world,
-    ...(dialer && { bucks: { dialer, addresses: settings.bucks } }),
-    openTarget: task => openCopyTarget(task, histories, world),
-    dropTarget: task => histories.drop(task.id),
-  })
+  const copies = (writesFolders: boolean) =>
+    new CopyJobs({
+      writesFolders,
+      index: stores.index,
+      archive: stores.archive,
+      world,
+      ...(dialer && { bucks: { dialer, addresses: settings.bucks } }),
+      openTarget: task => openCopyTarget(task, histories, world),
+      dropTarget: task => histories.drop(task.id),
+    })
   return {
     ...stores,
     settings,
@@ -67,7 +69,8 @@ export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentP
     jobs: only =>
       new Jobs({
         board,
-        kinds: { [COPY_KIND]: copies },
+        // Only who was started for a task writes into a folder that it names.
+        kinds: { [COPY_KIND]: copies(only !== undefined) },
         world,
         worker,
         mayDelete: () => stores.archivePlace.clockAgrees(),

@@ -22,6 +22,8 @@ export interface ChildSpec {
   name: string
   /** Arguments of the command: ['buck', '--config', …]. */
   args: string[]
+  /** For Node itself. */
+  nodeArgs?: string[]
   environment: NodeJS.ProcessEnv
   /** Its error stream is appended here. */
   logFile: string
@@ -102,12 +104,16 @@ export class Child {
   #spawn(): void {
     const log = openSync(this.#spec.logFile, 'a')
     const startedAt = performance.now()
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1], ...this.#spec.args], {
-      env: this.#spec.environment,
-      stdio: ['ignore', 'ignore', log, 'ipc'],
-      // Of its own process group: a Ctrl-C in the terminal reaches only us, and we stop them in order.
-      detached: true,
-    })
+    const child = spawn(
+      process.execPath,
+      [...process.execArgv, ...(this.#spec.nodeArgs ?? []), process.argv[1], ...this.#spec.args],
+      {
+        env: this.#spec.environment,
+        stdio: ['ignore', 'ignore', log, 'ipc'],
+        // Of its own process group: a Ctrl-C in the terminal reaches only us, and we stop them in order.
+        detached: true,
+      },
+    )
     closeSync(log)
     this.#process = child
     this.#failed = undefined

@@ -24,6 +24,8 @@ export interface CopyParts {
   world: Pick<World, 'clock' | 'random' | 'log'>
   /** Bucks for what is not archived yet; absent: this process may not ask them. */
   bucks?: { dialer: FreshParts['dialer']; addresses: string[] }
+  /** A task may name a folder: of the machine on which somebody started it, not of any that helps. */
+  writesFolders?: boolean
   /** The store of a task's own: a history index, or a folder. */
   openTarget(task: CopyTask): Promise<EventStore>
   /** Removes it. */
@@ -38,8 +40,9 @@ export class CopyJobs implements JobKind {
   }
 
   mayBegin(task: Task, job: number, keys: TaskKeys): boolean {
-    const needsBucks = job === 0 && paramsOf(task).to === 'history'
-    if (needsBucks && !this.#parts.bucks) return false
+    const { to } = paramsOf(task)
+    if (job === 0 && to === 'history' && !this.#parts.bucks) return false
+    if (to === 'folder' && !this.#parts.writesFolders) return false
     return job === 0 || keys.done.has(0)
   }
 
@@ -47,8 +50,9 @@ export class CopyJobs implements JobKind {
     return paramsOf(task).keepMs
   }
 
-  drop(task: Task): Promise<void> {
-    return this.#parts.dropTarget(task as unknown as CopyTask)
+  /** Index, archive and folders keep what they got: only a history is the task's own. */
+  async drop(task: Task): Promise<void> {
+    if (paramsOf(task).to === 'history') await this.#parts.dropTarget(task as unknown as CopyTask)
   }
 
   async run(task: Task, job: number, pass: JobPass): Promise<Record<string, unknown>> {

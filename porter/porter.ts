@@ -42,9 +42,9 @@ export interface PorterConfig {
   archiveAfterMs?: number
   /** Buckets of one span go into the archive together. Default 1 h, but never longer than archiveAfterMs. */
   archiveSpanSeconds?: number
-  /** Text and packets held in memory for one add to the index. Default 32 MB. */
+  /** Text and packets held in memory for one add to the index. Default 16 MB. */
   indexBatchBytes?: number
-  /** The same for the archive: larger segments, more memory. Default 48 MB. */
+  /** The same for the archive: larger segments, more memory. Default 16 MB. */
   archiveBatchBytes?: number
   /** A tailer not heard of for so long will not send again. Default 24 h. */
   holeAfterMs?: number
@@ -138,8 +138,8 @@ export class Porter {
     this.#config = {
       indexAfterMs: config.bucketSeconds * 1000,
       archiveSpanSeconds: Math.min(3600, Math.floor(archiveAfterMs / 1000)),
-      indexBatchBytes: 32 * 1024 * 1024,
-      archiveBatchBytes: 48 * 1024 * 1024,
+      indexBatchBytes: 16 * 1024 * 1024,
+      archiveBatchBytes: 16 * 1024 * 1024,
       holeAfterMs: 24 * 3_600_000,
       recentMs: 7 * 24 * 3_600_000,
       pollMs: 1000,

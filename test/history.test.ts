@@ -277,3 +277,12 @@ async function runFor(worker: Jobs, ms: number): Promise<void> {
   end.abort()
   await running
 }
+
+test('a folder that a task names is written only by those who were started for it', async t => {
+  const place = await openPlace(t)
+  await place.archive.add(randomPackets(seededRandom(6), 10), NO_WORDS)
+  const params = { from: 'archive', to: 'folder', folder: '/nowhere', sinceNs: '0', untilNs: '1', estimate: {} }
+  await place.board.add({ id: 'export-1', kind: COPY_KIND, createdMs: 0, by: 'ann', params, jobs: [{}] })
+  await runFor(place.worker(), 200)
+  t.match(await place.board.keysOf('export-1'), { done: new Set(), claims: new Map(), isEnded: false })
+})

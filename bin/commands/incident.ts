@@ -326,8 +326,9 @@ async function isAllDone({ board, dialer }: IncidentPlace): Promise<boolean> {
   for (const keys of await board.list()) {
     if (keys.isEnded) continue
     const task = (await board.task(keys.id)) as CopyTask | undefined
-    // Left to those who may ask the bucks.
+    // Left to those who may ask the bucks, or who were started for this folder.
     if (task?.params.to === 'history' && dialer === undefined && !keys.done.has(0)) continue
+    if (task?.params.to === 'folder') continue
     return false
   }
   return true
