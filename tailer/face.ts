@@ -2,14 +2,28 @@
 import { type FaceConfig, type RunningFace, startProcessFace } from '../shared/face/process-face.ts'
 import type { World } from '../shared/world.ts'
 import type { Gateway } from './gateway.ts'
+import type { SourceRow } from './source-figures.ts'
 import type { TailerStatus } from './tailer.ts'
+
+/** The label `path` is that of a log with all its rotated generations; see SourceFigures for the bound on their number. */
+const PER_SOURCE: [name: string, help: string, of: Exclude<keyof SourceRow, 'path'>][] = [
+  ['read_bytes', 'Bytes read since the start', 'readBytes'],
+  ['packed_bytes', 'Of those, in packets on this disk', 'packedBytes'],
+  ['held_twice_bytes', 'Of those, acknowledged by two bucks, or archived', 'heldTwiceBytes'],
+  ['behind_bytes', 'Bytes that are not read yet', 'behindBytes'],
+  ['behind_seconds', 'How long something has been waiting to be read', 'behindSeconds'],
+  ['given_up_bytes', 'Bytes lost before they could be read, since the start', 'givenUpBytes'],
+  ['given_up_ranges', 'Holes since the start, also those whose end nobody knows', 'givenUpRanges'],
+  ['excluded_bytes', 'Bytes left unread by the settings, since the start', 'excludedBytes'],
+  ['redacted', 'Places hidden since the start', 'redacted'],
+]
 
 /** Rejects if the port cannot be had. */
 export function startTailerFace(
   config: FaceConfig,
-  parts: { log: World['log']; status(): TailerStatus; gateway?: Gateway },
+  parts: { log: World['log']; status(): TailerStatus; figures(): SourceRow[]; gateway?: Gateway },
 ): Promise<RunningFace> {
-  const { log, status, gateway } = parts
+  const { log, status, figures, gateway } = parts
   const behind = () => status().sources.reduce((sum, { size, read }) => sum + Math.max(0, size - read), 0)
   return startProcessFace(config, {
     log,
@@ -59,6 +73,12 @@ export function startTailerFace(
         help: 'Damaged places in its own bucket files',
         value: () => status().damagedEntries,
       },
+      ...PER_SOURCE.map(([name, help, of]) => ({
+        name: `bucktail_tailer_source_${name}`,
+        help: `${help}, by log`,
+        label: 'path',
+        values: () => figures().map((row): [string, number] => [row.path, row[of]]),
+      })),
     ],
   })
 }

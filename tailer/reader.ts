@@ -106,6 +106,7 @@ export class Reader {
    */
   async #mask(source: Source, bytes: Buffer, taken: number): Promise<number[]> {
     const redactor = source.way.redactor!
+    const countBefore = redactor.count
     let hidden: number[] = []
     let from = 0
     if (source.isMidLine) {
@@ -118,7 +119,9 @@ export class Reader {
     }
     // A line of which only a part is taken is looked at as far as it is there.
     const to = bytes[taken - 1] === NEWLINE ? taken : bytes.length
-    return from < to ? hidden.concat(redactor.mask(bytes, from, to)) : hidden
+    if (from < to) hidden = hidden.concat(redactor.mask(bytes, from, to))
+    source.redactedPlaces += redactor.count - countBefore
+    return hidden
   }
 
   async #open(source: Source): Promise<boolean> {

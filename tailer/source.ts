@@ -58,6 +58,8 @@ export class Source {
   readError: string | undefined
   /** Known from the bucks only: whether its file was read to its end before it went, nobody can say. */
   isRemembered = false
+  /** Places hidden in what was read since the start. */
+  redactedPlaces = 0
   /** Modification time and size when last compared: a file replaced by one of the same size differs in the first. */
   checkedMtimeMs = 0
   /** Size at which only a part of a line was there, or an event that may go on; since when (monotonic ms), how long it waits. */

@@ -27,6 +27,7 @@ import { isActiveName } from './rotation.ts'
 import { SealedBuckets } from './sealed-buckets.ts'
 import type { Sealer } from './sealer.ts'
 import { readAt, type Source } from './source.ts'
+import { SourceFigures, type SourceRow } from './source-figures.ts'
 import type { SourceLog, StoredSource } from './source-log.ts'
 import { Sources } from './sources.ts'
 
@@ -162,6 +163,11 @@ export class Tailer {
   status(): TailerStatus {
     return { ...this.#life!.status(), isDone: this.#isDone }
   }
+
+  /** Since the start, by path. */
+  figures(): SourceRow[] {
+    return this.#life!.figures()
+  }
 }
 
 /** The tailer under one id: from the opening of an epoch to its farewell. */
@@ -195,6 +201,7 @@ class Life {
   readonly #sealed: SealedBuckets
   readonly #caughtUp = new WeakSet<Source>()
   readonly #delays = new EventDelays()
+  readonly #figures: SourceFigures
   #events = 0
   #lines = 0
   #bytes = 0
@@ -231,7 +238,13 @@ class Life {
     for (const ref of opened.journal.refs) {
       for (const run of ref.runs) this.#sources.get(run.source)?.cover(run.from, run.to, ref.id.epoch)
     }
-    this.#delivery = new Delivery(opened.journal, this.#world, refs => this.#archived(refs))
+    this.#figures = new SourceFigures(this.#world.clock)
+    this.#delivery = new Delivery(
+      opened.journal,
+      this.#world,
+      refs => this.#archived(refs),
+      ref => this.#figures.heldTwice(ref, this.#pathOf),
+    )
     this.#hearing = new Hearing(
       {
         tailer: this.#keys.id,
@@ -305,6 +318,12 @@ class Life {
     }
   }
 
+  figures(): SourceRow[] {
+    return this.#figures.rows([...this.#sources.all].filter(({ isExcluded, isFinished }) => !isExcluded && !isFinished))
+  }
+
+  readonly #pathOf = (source: string) => this.#sources.get(source)?.path ?? 'other'
+
   // ── rounds ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #rounds(signal: AbortSignal): Promise<void> {
@@ -327,6 +346,7 @@ class Life {
         }
       }
       const taken = isFull ? 0 : await this.#readAll(once)
+      for (const source of this.#sources.all) this.#figures.look(source)
       // The first line after a quiet time goes at once; what follows is collected for as long as a packet may be apart.
       const isDue = this.#builder.rawBytes > 0 && clock.monotonic() - this.#cutAt >= this.#config.packetMs
       if (isDue || (once && taken === 0)) await this.#cut()
@@ -351,8 +371,10 @@ class Life {
     let taken = 0
     for (const source of this.#sources.turns()) {
       await this.#catchUpSteps(source)
+      const hiddenBefore = source.redactedPlaces
       const got = await this.#reader.read(source, this.#builder, isLast)
       taken += got
+      this.#figures.read(source, got, source.redactedPlaces - hiddenBefore)
       if (this.#builder.isFull) await this.#cut()
       if (got === 0) await this.#settle(source)
     }
@@ -404,6 +426,7 @@ class Life {
       this.#events += packet.header.events
       this.#lines += packet.header.lines
       this.#bytes += packet.header.rawBytes
+      this.#figures.packed(ref, this.#pathOf)
       this.#delivery.add(ref, packet.bytes)
       this.#builder.dropUntil(events.bytes.length)
     }
@@ -504,6 +527,7 @@ class Life {
   }
 
   async #giveUp(what: GivenUp): Promise<void> {
+    this.#figures.gaveUp(what)
     const fields = { path: what.path, source: what.source, from: what.from, to: what.to, reason: what.reason }
     if (what.kind === 'excluded') this.#world.log.info('range excluded', fields)
     else
@@ -587,6 +611,7 @@ class Life {
 
   #archived(refs: PacketRef[]): void {
     for (const ref of refs) {
+      this.#figures.heldTwice(ref, this.#pathOf)
       this.#delivery.forget(ref)
       this.#journal.archived(ref)
       let sequences = this.#opened.archived.get(ref.id.epoch)

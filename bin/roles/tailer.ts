@@ -58,7 +58,10 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
   )
   const { host, port } = parseAddress(own.http)!
   const gateway = own.gateway !== false && !isOnce ? new Gateway(world, spool) : undefined
-  const face = await startTailerFace({ host, port }, { log: world.log, status: () => tailer.status(), gateway })
+  const face = await startTailerFace(
+    { host, port },
+    { log: world.log, status: () => tailer.status(), figures: () => tailer.figures(), gateway },
+  )
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
   const sweep = async () => {
     const settled = new Set(tailer.status().settled)

@@ -23,6 +23,11 @@ export class Redactor {
     for (const rule of rules) this.counts.set(rule.name, 0)
   }
 
+  /** Places hidden, by all rules. */
+  get count(): number {
+    return this.counts.values().reduce((sum, count) => sum + count, 0)
+  }
+
   /**
    * Hides in place, in whole lines; a last one may lack its end.
    * @returns where what is hidden begins, in order
