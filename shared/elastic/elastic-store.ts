@@ -132,18 +132,18 @@ export class ElasticStore implements EventStore {
       clock: this.#options.world.clock,
       search: (asked: SearchRequest) => this.search(asked),
     }
-    return summariseElastic(parts, request)
+    return this.#noted('reading', () => summariseElastic(parts, request))
   }
 
   async totals(): Promise<SourceTotals[]> {
     await this.#refresh()
     const sources = new Map<SourceName, SourcePart>()
     for (const day of this.#holdings.days.values()) for (const part of day.sources.values()) addPart(sources, part)
-    return totalsOf(this.#connection, this.#names.alias, sources)
+    return this.#noted('reading', () => totalsOf(this.#connection, this.#names.alias, sources))
   }
 
   words(): Promise<{ manifests: Manifest[]; gone: Gone[] }> {
-    return readWords(this.#connection, this.#names.all)
+    return this.#noted('reading', () => readWords(this.#connection, this.#names.all))
   }
 
   async sequences(): Promise<Map<string, RangeSet>> {
