@@ -57,6 +57,8 @@ const LOOKS_BEFORE_GIVING_UP = 2
 /** A look is followed by so many times its own length without one: a half per cent of a core, or ten while names change. */
 const IDLE_PAUSES = 200
 const STIRRED_PAUSES = 9
+/** A slow look at few files is a busy machine's: they are looked at soon again. */
+const PAUSE_MS_PER_FILE = 5
 const LOOK_PAUSE_MS_MAX = 30_000
 const COMPRESSED_SHORT = 'the compressed file has less than what was read of the plain one: nothing is missing'
 const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a file of its own'
@@ -178,7 +180,8 @@ export class Sources {
     const since = now - this.#lookedAt
     if (!this.#watches.isPossible || this.#undecided > 0) return since >= lookMs
     if (this.#watches.areNamesChanged) return since >= Math.max(lookMs, this.#lookTookMs * STIRRED_PAUSES)
-    return since >= Math.max(lookMs, Math.min(LOOK_PAUSE_MS_MAX, this.#lookTookMs * IDLE_PAUSES))
+    const pauseMs = Math.min(this.#lookTookMs * IDLE_PAUSES, this.#found.files.size * PAUSE_MS_PER_FILE)
+    return since >= Math.max(lookMs, Math.min(LOOK_PAUSE_MS_MAX, pauseMs))
   }
 
   /** Ends what goes on beside the looks. */
