@@ -48,10 +48,11 @@ export function costOf(pid: number): Cost {
   }
 }
 
-export async function until(what: string, isTrue: () => Promise<boolean>, ms: number): Promise<void> {
+/** @param everyMs  asking costs the one who is asked: seldom, where its CPU is measured */
+export async function until(what: string, isTrue: () => Promise<boolean>, ms: number, everyMs = 25): Promise<void> {
   const deadline = performance.now() + ms
   while (!(await isTrue())) {
     if (performance.now() > deadline) throw new Error(`waited ${ms / 1000} s for: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 3))
+    await new Promise(resolve => setTimeout(resolve, everyMs))
   }
 }
