@@ -87,6 +87,35 @@ test('a mistake is named with line, column and a hint', async t => {
   )
 })
 
+test('a mistake within an entry of a list is named itself, not that the entry fits nothing', async t => {
+  const text = [
+    'tailer:',
+    '  multiline: sometimes',
+    '  redact: [cards, phones]',
+    '  files:',
+    '    - path: /a',
+    "      multiline: { start: '(' }",
+    '    - path: /b',
+    '      zone: Mars/X',
+    '    - path: /c',
+    '      ap: x',
+    '    - 7',
+    '',
+  ].join('\n')
+  const path = join(t.testdir({ 'b.yaml': text }), 'b.yaml')
+  t.same(
+    mistakesOf(() => loadSettings({ path, environment: {} })),
+    [
+      `${path}:2:3: tailer.multiline: traces, none, time or indented; for a file also \`start: PATTERN\` or \`continue: PATTERN\``,
+      `${path}:3:19: tailer.redact: cards, emails, bearer, or an entry with \`name\` and \`pattern\``,
+      `${path}:6:20: tailer.files: "(" is not a regular expression: error parsing regexp: missing closing ): \`(\``,
+      `${path}:8:7: tailer.files: an IANA zone, such as Europe/Berlin`,
+      `${path}:10:7: \`ap\` is not a setting; did you mean \`app\`?`,
+      `${path}:11:7: tailer.files: a path, a glob, or an entry with \`path\` and \`app\`, \`host\`, \`zone\`, \`from\`, \`names\`, \`multiline\`, \`redact\``,
+    ],
+  )
+})
+
 test('a file that is no settings file is refused with a reason', async t => {
   const dir = t.testdir({
     'torn.yaml': 'a: [1\nb: 2\n',

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import { nearestName, settingKeys, settingSections } from './keys.ts'
-import { Settings, type SettingsInput } from './schema.ts'
+import { FileEntry, Settings, type SettingsInput } from './schema.ts'
 
 /** A settings file is a page of text; a log file named by mistake is not read into memory. */
 export const SETTINGS_BYTES_MAX = 1024 * 1024
@@ -65,7 +65,7 @@ export function loadSettings(input: {
 
   const parsed = Settings.safeParse(tree)
   if (!parsed.success) {
-    const mistakes = parsed.error.issues.flatMap(issue => mistakesOf(issue, file, places))
+    const mistakes = parsed.error.issues.flatMap(innermost).flatMap(issue => mistakesOf(issue, file, places))
     mistakes.sort((a, b) => a.where.localeCompare(b.where, 'en', { numeric: true }))
     throw new SettingsError(mistakes.slice(0, MISTAKES_MAX))
   }
@@ -176,16 +176,27 @@ interface Issue {
   path: PropertyKey[]
   message: string
   keys?: string[]
+  /** Of a union: what each form found wrong. */
+  errors?: Issue[][]
+}
+
+/** Of a value that may have several forms, what is wrong within the form that fits best: that it is none of them helps nobody. */
+function innermost(issue: Issue): Issue[] {
+  const depth = (issues: Issue[]) => Math.max(0, ...issues.map(({ path, keys }) => path.length + (keys ? 1 : 0)))
+  const best = issue.errors?.reduce((a, b) => (depth(b) > depth(a) ? b : a), [])
+  if (best === undefined || depth(best) === 0) return [issue]
+  return best.flatMap(inner => innermost({ ...inner, path: [...issue.path, ...inner.path] }))
 }
 
 function mistakesOf(issue: Issue, file: SettingsFile | undefined, places: Map<string, string>): Mistake[] {
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') {
-    const known = path.length === 0 ? topNames() : sectionNames(path[0])
+    const known = path.length === 0 ? topNames() : path.length === 1 ? sectionNames(path[0]) : entryNames(path)
     return (issue.keys ?? []).map(key => {
       const near = nearestName(key, known) ?? elsewhere(key)
-      const hint = near === undefined ? `known here: ${known.join(', ')}` : `did you mean \`${near}\`?`
-      return { where: placeOf([...path, key], file, places), message: `\`${key}\` is not a setting; ${hint}` }
+      const list = known.length === 0 ? '' : `; known here: ${known.join(', ')}`
+      const hint = near === undefined ? list : `; did you mean \`${near}\`?`
+      return { where: placeOf([...path, key], file, places), message: `\`${key}\` is not a setting${hint}` }
     })
   }
   return [{ where: placeOf(path, file, places), message: `${path.slice(0, 2).join('.')}: ${issue.message}` }]
@@ -200,6 +211,11 @@ function topNames(): string[] {
 function sectionNames(section: string): string[] {
   const found = settingSections().find(other => other.name === section)
   return found?.keys.map(key => key.path[1]) ?? []
+}
+
+/** Of an entry in a list. */
+function entryNames(path: string[]): string[] {
+  return path[1] === 'files' && path.length === 3 ? Object.keys(FileEntry.shape) : []
 }
 
 /** A key in the wrong section. */

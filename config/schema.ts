@@ -44,31 +44,27 @@ const Redact = z
   .meta({ kind: 'rule' })
 const Redacts = z.array(Redact, { error: 'a list of rules' }).max(32, 'at most 32 rules')
 
+/** An entry of `tailer.files` that is more than a path. */
+export const FileEntry = z.strictObject({
+  path: text(),
+  app: text().optional(),
+  host: text().optional(),
+  zone: text()
+    .refine(
+      zone => Intl.supportedValuesOf('timeZone').includes(zone) || zone === 'UTC',
+      'an IANA zone, such as Europe/Berlin',
+    )
+    .optional(),
+  from: From.optional(),
+  names: Pattern.optional(),
+  multiline: Multiline.optional(),
+  redact: Redacts.optional(),
+})
+
 const FileRule = z
-  .union(
-    [
-      text(),
-      z.strictObject({
-        path: text(),
-        app: text().optional(),
-        host: text().optional(),
-        zone: text()
-          .refine(
-            zone => Intl.supportedValuesOf('timeZone').includes(zone) || zone === 'UTC',
-            'an IANA zone, such as Europe/Berlin',
-          )
-          .optional(),
-        from: From.optional(),
-        names: Pattern.optional(),
-        multiline: Multiline.optional(),
-        redact: Redacts.optional(),
-      }),
-    ],
-    {
-      error:
-        'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`',
-    },
-  )
+  .union([text(), FileEntry], {
+    error: 'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`',
+  })
   .meta({ kind: 'path' })
 
 export const Settings = z.strictObject({
