@@ -4,6 +4,7 @@
 //   message          the text without its line end
 //   event.original   base64 of the exact bytes, only where the text cannot hold them (not UTF-8)
 //   bucktail.…       what restore and re-export need: source, bytes, line end (absent: \n), lines, the packet it came in
+//   labels           what JSON or key=value in the line spells out (shared/labels.ts)
 //   bucktail.words   for searching only (words.ts); not in what is given back
 //
 // bytes = event.original, or message + line end: always exactly those of the file.
@@ -20,6 +21,7 @@ import {
   walkEvents,
   withoutLineEnd,
 } from '../events.ts'
+import { type Labels, labelsOf } from '../labels.ts'
 import type { PacketId } from '../messages.ts'
 import { asciiWordBytes, asciiWords, type Words, wordsOf } from './words.ts'
 
@@ -97,7 +99,7 @@ export function* documentsOf(
     if (level) json += `,"level":"${level}"`
     json += `},"event":{"id":"${id}","created":"${created}","ingested":"${ingested}"`
     if (!isExact) json += `,"original":"${bytes.toString('base64')}"`
-    json += `},"bucktail":{"source":"${run.source}","bytes":${bytes.length},"lines":${events.lines[i]},`
+    json += `}${labelsJson(labelsOf(bytes, run.path))},"bucktail":{"source":"${run.source}","bytes":${bytes.length},"lines":${events.lines[i]},`
     if (lineEnd === 2) json += '"line_end":"\\r\\n",'
     else if (lineEnd === 0) json += '"line_end":"",'
     if ((events.flags[i] & TIME_IS_GUESSED) !== 0) json += '"guessed":true,'
@@ -131,6 +133,16 @@ export function eventOfDocument(id: string, source: EventSource): FoundEvent {
     sequence,
     bucket,
   }
+}
+
+function labelsJson(labels: Labels): string {
+  const text = JSON.stringify(labels)
+  if (text === '{}') return ''
+  // Elasticsearch refuses a document with a zero byte in a key of it.
+  if (!text.includes('\\u0000')) return `,"labels":${text}`
+  return labelsJson(
+    Object.fromEntries(Object.entries(labels).filter(([key, value]) => !`${key}${value}`.includes('\0'))),
+  )
 }
 
 /** RFC 3339 with up to nine digits, UTC → nanoseconds. */

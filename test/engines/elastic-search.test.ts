@@ -5,6 +5,7 @@ import { savedObjects } from '../../config/kibana/saved-objects.ts'
 import { ElasticStore } from '../../shared/elastic/elastic-store.ts'
 import { requestFilter } from '../../shared/event-filter.ts'
 import { compareFound, type FoundEvent } from '../../shared/events.ts'
+import { type Labels, labelsOf } from '../../shared/labels.ts'
 import { NO_WORDS, quiet } from '../../shared/objects.test-support.ts'
 import {
   BUCKET,
@@ -43,6 +44,12 @@ test('searching in Elasticsearch', { timeout: 1_200_000 }, async t => {
   t.comment(`SEARCH_SEED=${seed}`)
   const random = seededRandom(seed)
   await fill(t, store, random)
+  const odd = {
+    source: sourceName('odd'),
+    lines: [ODD_KEYS, ODD_KEYS.replace('" "', '"__proto__"'), 'a= =b c==d "e"=f\n'],
+  }
+  await store.add([testPacket([odd], { epoch: '7-00000000000000cc', sequence: 1 })], NO_WORDS)
+  t.same(await store.rejects.read(), [], 'nothing is refused')
   await t.test('generated queries over real lines give exactly what a plain scan gives', t => queries(t, store, random))
   await t.test('documents carry what their lines are', t => documents(t, store, engine.url))
   await t.test('what Discover asks is answered', t => discover(t, engine.url, store.alias))
@@ -81,6 +88,23 @@ async function fill(t: Test, store: ElasticStore, random: () => number): Promise
     }
   }
 }
+
+/** Keys that an index could stumble over. */
+const ODD_KEYS = `${JSON.stringify({
+  ...{
+    '.': 2,
+    'a.': 3,
+    '.b': 4,
+    'a..b': 5,
+    '\0': 6,
+    'x\0y': 7,
+    ' ': 9,
+    a: { b: 1 },
+    'a.b': 2,
+    z: 'v\0',
+    é: ['1', '2'],
+  },
+})}\n`
 
 async function queries(t: Test, store: ElasticStore, random: () => number): Promise<void> {
   const everything = (await all(store)).sort(compareFound)
@@ -160,7 +184,10 @@ async function documents(t: Test, store: ElasticStore, url: string): Promise<voi
       log: { file: { path: event.path }, offset: event.from, ...(event.level && { level: event.level }) },
       ...(isText ? {} : { event: { original: event.bytes.toString('base64') } }),
     }
-    const { message, host, service, log } = source
+    const { message, host, service, log, labels = {} } = source
+    if (JSON.stringify(labels) !== JSON.stringify(withoutZeroes(labelsOf(event.bytes, event.path)))) {
+      t.same(labels, labelsOf(event.bytes, event.path), `labels of ${event.bytes}`)
+    }
     const seen = {
       message,
       host,
@@ -173,6 +200,10 @@ async function documents(t: Test, store: ElasticStore, url: string): Promise<voi
       t.fail(`${event.id} needs no original`)
   }
   t.ok(compared > 200)
+}
+
+function withoutZeroes(labels: Labels): Labels {
+  return Object.fromEntries(Object.entries(labels).filter(([key, value]) => !`${key}${value}`.includes('\0')))
 }
 
 async function ask(url: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
