@@ -4,18 +4,17 @@ import { CorruptBlockError } from '../block.ts'
 import { CorruptSegmentError } from '../segment.ts'
 import type { SegmentBlock, SegmentRun } from '../segment-block.ts'
 import type { OpenSegment, SegmentObjects } from '../segment-objects.ts'
-import { WeightedCache } from '../weighted-cache.ts'
+import { BlockCache } from './block-cache.ts'
 import { openSearchedBlock, type SearchedBlock } from './searched-block.ts'
-
-/** Inflated columns of about a gigabyte of text. */
-const BLOCK_BYTES_KEPT_MAX = 128 * 1024 * 1024
 
 export class SearchedBlocks {
   readonly #objects: SegmentObjects
-  readonly #kept = new WeightedCache<SearchedBlock<SegmentRun>>(BLOCK_BYTES_KEPT_MAX)
+  readonly #kept: BlockCache<SearchedBlock<SegmentRun>>
 
-  constructor(objects: SegmentObjects) {
+  /** @param bytesMax  of memory for what is kept */
+  constructor(objects: SegmentObjects, bytesMax: number) {
     this.#objects = objects
+    this.#kept = new BlockCache(bytesMax)
   }
 
   /**
@@ -27,7 +26,7 @@ export class SearchedBlocks {
     try {
       const searched = this.#kept.get(key) ?? (await this.#open(segment, block))
       const answer = look(searched)
-      this.#kept.set(key, searched, searched.heldBytes)
+      this.#kept.set(key, searched)
       return answer
     } catch (cause) {
       if (!(cause instanceof CorruptBlockError)) throw cause
