@@ -59,6 +59,8 @@ export interface SegmentStoreOptions {
   snapshotCommits?: number
   /** Memory for matches of one search that wait for their turn. */
   heldBytesMax?: number
+  /** Memory for blocks that were searched lately, inflated. */
+  inflatedBytesMax?: number
   /** The place may not be reachable now: it is read with the first call that needs it. */
   isReadLater?: boolean
 }
@@ -84,7 +86,7 @@ export class SegmentStore implements EventStore {
     this.#options = options
     this.#catalogue = catalogue
     this.#segments = new SegmentObjects(objects)
-    this.#blocks = new SearchedBlocks(this.#segments)
+    this.#blocks = new SearchedBlocks(this.#segments, options.inflatedBytesMax)
     this.#tidying = new Tidying({
       objects,
       catalogue,
@@ -105,6 +107,8 @@ export class SegmentStore implements EventStore {
       spanSeconds: 3600,
       snapshotCommits: 64,
       heldBytesMax: 64 * 1024 * 1024,
+      // Of about 2 million lines.
+      inflatedBytesMax: 192 * 1024 * 1024,
       isReadLater: false,
       ...options,
     }

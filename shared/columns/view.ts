@@ -53,6 +53,8 @@ export class ColumnsView {
   readonly rawText: Buffer
   readonly #header: ColumnsHeader
   readonly #table: TemplateTable
+  /** Of all templates: objects that are held. */
+  readonly #parts: number
   readonly #texts: Buffer
   #frameB: FrameB | undefined
   #places: LinePlaces | undefined
@@ -82,6 +84,7 @@ export class ColumnsView {
       linesMax: Math.min(header.textBytes + 1, header.streamBytes[2]),
     })
     this.templates = this.#table.templates
+    this.#parts = this.templates.reduce((sum, { parts }) => sum + parts.length, 0)
     this.lines = this.#table.lines
   }
 
@@ -93,7 +96,7 @@ export class ColumnsView {
       this.#frameB === undefined
         ? 0
         : streamBytes[2] + streamBytes[3] + streamBytes[4] + streamBytes[5] + streamBytes[9]
-    let held = a + b + this.templates.length * 400 + 1024
+    let held = a + b + this.#parts * 200 + this.templates.length * 300 + 1024
     if (this.#places !== undefined) held += this.lines * 8
     if (this.#lineLists !== undefined) held += this.lines * 4
     if (this.#stamps !== undefined) held += this.lines * 8
