@@ -15,7 +15,7 @@ const LIMIT_MAX = 10_000
 const TOP_VALUES = 8
 
 type Place = 'recent' | 'archive' | `history-${string}`
-type Tops = Record<string, { values: { value: string; events: number }[]; others: number }>
+type Tops = Record<string, { values: { value: string; text?: string; events: number }[]; others: number }>
 const FIELD_OF: Record<string, { field: 'host' | 'app' | 'level' | 'file'; title: string }> = {
   levels: { field: 'level', title: 'Levels' },
   hosts: { field: 'host', title: 'Hosts' },
@@ -144,6 +144,7 @@ async function search(): Promise<void> {
     const bound = volume.complete ? '' : ' · counted up to a limit, the newest first: there are more'
     byId('summary').textContent = `${count(volume.events)} events${bound}`
     showTops(top)
+    await showShapes(asked, own.signal)
   } catch (error) {
     if (own.signal.aborted) return
     byId('summary').textContent = ''
@@ -258,6 +259,36 @@ function showTops(top: Tops): void {
     return [el('h3', { text: title }), el('ol', {}, ...items)]
   })
   byId('top').replaceChildren(...sections)
+}
+
+/** The commonest shapes of lines, below the other lists; a click shows all lines of one. Not every index knows them. */
+async function showShapes(asked: Parameters, signal: AbortSignal): Promise<void> {
+  let shapes: Tops[string]
+  try {
+    const answer = await getJson<{ top: Tops }>('/api/v1/top', { ...asked, by: 'templates', limit: TOP_VALUES }, signal)
+    shapes = answer.top.templates
+  } catch (error) {
+    if (error instanceof ApiError && error.problem.status === 400) return
+    throw error
+  }
+  if (shapes.values.length === 0) return
+  const items = shapes.values.map(({ value: name, text = name, events }) =>
+    el(
+      'li',
+      {},
+      el('button', {
+        class: 'link',
+        title: `all lines of this shape: ${text}`,
+        text,
+        onClick: () => {
+          writeFilter(form, { q: `template:${name}` })
+          go()
+        },
+      }),
+      el('span', { text: count(events) }),
+    ),
+  )
+  byId('top').append(el('h3', { text: 'Shapes of lines' }), el('ol', {}, ...items))
 }
 
 function showError(error: unknown): void {
