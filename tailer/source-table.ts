@@ -20,6 +20,8 @@ export interface SourceTableParts {
   epochCount(): number
 }
 
+/** Files held open. Beyond, those that are read to their ends are closed: they are opened again when they grow. */
+const OPEN_FILES_MAX = 1000
 /** Of one rotation set, done with and without a file. */
 const FINISHED_KEPT = 50
 
@@ -235,6 +237,15 @@ export class SourceTable {
 
   async alarm(source: Source, reason: string): Promise<void> {
     await this.tell(source, source.path, source.offset, reason, 'alarm')
+  }
+
+  /** Closes files that are read to their ends, the longest quiet first, until no more than OPEN_FILES_MAX are open. */
+  async closeIdle(): Promise<void> {
+    const open = [...this.#sources.values()].filter(source => source.file !== undefined)
+    if (open.length <= OPEN_FILES_MAX) return
+    const idle = open.filter(source => !source.isUnlinked && !source.isLost && source.size === source.offset)
+    idle.sort((a, b) => a.grewAt - b.grewAt)
+    for (const source of idle.slice(0, open.length - OPEN_FILES_MAX)) await source.closeFile()
   }
 
   /** A word in the manifest: `from` and `to` in bytes of the source. */

@@ -244,6 +244,7 @@ export class Sources {
     }
     const isSearched = lost.every(source => source.unfoundLooks === 0 || source.unfoundLooks >= LOOKS_BEFORE_GIVING_UP)
     const isWhole = (await this.#welcome(found, isLast)) && isSearched
+    await this.#table.closeIdle()
     const missing = lost.filter(source => !source.isFinished && found.at(source) === undefined)
     this.#undecided = missing.length + this.#waiting.size + this.#copies.names.length + (isWhole ? 0 : 1)
     return isWhole
