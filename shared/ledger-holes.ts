@@ -37,6 +37,9 @@ class HoleFinder {
           continue
         }
         const source = this.#books.sources.get(name)
+        // No setting named it for a while; then it was read on from there.
+        const isForAWhile = kind === 'excluded' && to === undefined && source !== undefined && from >= source.start
+        if (isForAWhile && endOf(source) > from) continue
         const covered = source ? coveredBy(source) : NONE
         const left: [number, number | undefined][] =
           to === undefined ? [[from, undefined]] : covered.gaps(from, to).map(([low, high]) => [low, high])

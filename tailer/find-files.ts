@@ -76,6 +76,25 @@ export class FileFinder {
     })
   }
 
+  /** Whether the settings name a path, be there a file or not. */
+  names(path: string): boolean {
+    if (this.#isExcluded(path)) return false
+    return this.#rules.some(({ rule, base, matches }) =>
+      matches === undefined
+        ? path === rule.path || isGenerationOf(path, rule.path)
+        : matches(path) && !this.#isOutOfReach(path, rule, base),
+    )
+  }
+
+  /** No glob comes to what lies in a folder of ours, or in an excluded one. */
+  #isOutOfReach(path: string, rule: FileRule, base: string): boolean {
+    if (!rule.isSpool && this.#ownFolders.some(folder => isBelow(path, folder))) return true
+    for (let folder = dirname(path); folder !== base && isBelow(folder, base); folder = dirname(folder)) {
+      if (this.#isExcluded(folder)) return true
+    }
+    return false
+  }
+
   /** Regular files by path, each once; the first rule that names it counts. */
   async find(): Promise<Map<string, FoundFile>> {
     const look = new FileLook(this.#parts)

@@ -79,6 +79,12 @@ export function lineWayOf(rule: LineSettings | undefined, path: string): LineWay
   }
 }
 
+/** @throws UnknownZoneError, PatternError, an error of RE2: the rule cannot be used */
+export function checkRule(rule: LineSettings): void {
+  lineWayOf(rule, rule.path)
+  namesOf(rule, rule.path)
+}
+
 function lineRule(setting: MultilineSetting): LineRule {
   if (setting === 'none') return { kind: 'lines' }
   if (typeof setting === 'string') return { kind: setting }

@@ -41,7 +41,7 @@ export class SourceFigures {
     this.#clock = clock
   }
 
-  /** After each round, also one in which nothing may be read. */
+  /** After each look and each read. */
   look(source: Source): void {
     if (!isBehind(source)) this.#behindSince.delete(source)
     else if (!this.#behindSince.has(source)) this.#behindSince.set(source, this.#clock.monotonic())
@@ -114,6 +114,6 @@ export class SourceFigures {
   }
 }
 
-function isBehind({ size, offset, isExcluded, isFinished }: Source): boolean {
-  return size > offset && !isExcluded && !isFinished
+function isBehind({ size, offset, isExcluded, isFinished, isLeft }: Source): boolean {
+  return size > offset && !isExcluded && !isFinished && !isLeft
 }

@@ -26,6 +26,8 @@ export interface StoredSource extends SourceRecord {
    * before `epoch` (its count) say nothing of it beyond.
    */
   rewound?: { at: number; epoch: number }
+  /** No setting named it any more: what follows `to` is excluded in the ledger until one does again. */
+  isLeft?: boolean
   /** Head, tail and packets have hidden bytes. */
   isRedacted?: boolean
   /** Of its file when last looked at: what was seen and not read. */

@@ -20,13 +20,14 @@ export interface SourceTableParts {
   epochCount(): number
 }
 
+const NOT_NAMED = 'no setting names it any more'
 /** Files held open. Beyond, those that are read to their ends are closed: they are opened again when they grow. */
 const OPEN_FILES_MAX = 1000
 /** Of one rotation set, done with and without a file. */
 const FINISHED_KEPT = 50
 
 export class SourceTable {
-  readonly #config: { host: string; rules: FileRule[] }
+  #config: { host: string; rules: FileRule[] }
   readonly #parts: SourceTableParts
   readonly #sources = new Map<string, Source>()
   readonly #bySet = new Map<string, Set<Source>>()
@@ -44,6 +45,21 @@ export class SourceTable {
     this.#parts = parts
     this.knownSets = new Set(sets)
     for (const one of sources) this.adopt(one)
+  }
+
+  /** Other settings from now on. Throws, and changes nothing, if they cannot be used. */
+  follow(rules: FileRule[]): void {
+    const changes: [Source, () => void][] = []
+    for (const source of this.#sources.values()) {
+      const change = source.wayOf(ruleOf(rules, source.path))
+      if (change !== undefined) changes.push([source, change])
+    }
+    this.#config = { ...this.#config, rules }
+    for (const [source, change] of changes) {
+      change()
+      // Whether bytes are hidden must be known after a crash.
+      if (!source.isFinished) this.#changed.add(source)
+    }
   }
 
   get all(): Iterable<Source> {
@@ -196,6 +212,25 @@ export class SourceTable {
     source.rewound = { at: begun.at, epoch: this.#parts.epochCount() }
   }
 
+  /** No setting names it any more. What a rotated file has was read, if it is settled. */
+  async leave(source: Source): Promise<void> {
+    await source.closeFile()
+    source.isLost = false
+    source.isUnlinked = false
+    source.missingSince = undefined
+    source.unfoundLooks = 0
+    if (!source.isSettled) await this.tell(source, source.path, source.offset, NOT_NAMED, 'excluded')
+    source.isLeft = true
+    this.#changed.add(source)
+  }
+
+  /** A setting names it again, and its file is there. */
+  comeBack(source: Source): void {
+    this.#parts.log.info('file named again: read on', { path: source.path, source: source.name, from: source.offset })
+    source.isLeft = false
+    this.#changed.add(source)
+  }
+
   /** Nothing more will come of it. */
   async end(source: Source): Promise<void> {
     source.isFinished = true
@@ -212,7 +247,9 @@ export class SourceTable {
   }
 
   async giveUpRest(source: Source, reason: string, isEndUnknown = false): Promise<void> {
-    if (source.size > source.offset || isEndUnknown) {
+    if (source.isLeft) {
+      // The ledger has the rest as excluded already.
+    } else if (source.size > source.offset || isEndUnknown) {
       // What came after the last look of a former run, nobody saw.
       const to = source.size > source.offset && source.isFound ? source.size : undefined
       await this.tell(source, source.path, source.offset, reason, 'hole', to)
@@ -310,6 +347,7 @@ export class SourceTable {
     source.last = undefined
     if (file.packed !== undefined) source.saw(file)
     source.isLost = false
+    source.isLeft = false
     source.isSettled = false
     this.#changed.add(source)
   }

@@ -23,11 +23,12 @@ export class Source {
   readonly app: string
   readonly start: number
   readonly parent: SourceName | undefined
-  readonly parser: LineParser
+  parser: LineParser
   /** What the settings say of its lines. */
-  readonly way: LineWay
+  way: LineWay
+  #rule: FileRule | undefined
   /** What is known of its bytes may have hidden ones: also if nothing is hidden any more. */
-  readonly isRedacted: boolean
+  isRedacted: boolean
   path: string
   dev: number
   ino: number
@@ -48,6 +49,8 @@ export class Source {
   file: OpenFile | undefined
   isSettled: boolean
   readonly isExcluded: boolean
+  /** No setting names it any more: the rest is excluded in the ledger. Read on if one does again. */
+  isLeft: boolean
   /** Its file has another content now, or is gone: the next look finds out where its own content went. */
   isLost = false
   /** Its name is gone while we hold the file open: read to its end, then let go. */
@@ -85,15 +88,32 @@ export class Source {
     this.isSettled = stored.isSettled
     this.isExcluded = stored.isExcluded
     this.isFinished = stored.isFinished
+    this.isLeft = stored.isLeft === true
     this.rewound = stored.rewound
     this.last = stored.last
     this.coverage = new RangeSet([[stored.start, stored.to]])
     this.offset = stored.to
     this.size = Math.max(stored.to, stored.size ?? 0)
     this.grewAt = now
+    this.#rule = rule
     this.parser = new LineParser({ zone: rule?.zone })
     this.way = lineWayOf(rule, stored.path)
     this.isRedacted = stored.isRedacted === true || this.way.redactor !== undefined
+  }
+
+  /** The settings say something else of it now. Answers how to take that over, once that is known to be possible. */
+  wayOf(rule: FileRule | undefined): (() => void) | undefined {
+    if (rule === this.#rule) return undefined
+    const way = lineWayOf(rule, this.path)
+    // It knows the time of the line before.
+    const parser = rule?.zone === this.#rule?.zone ? this.parser : new LineParser({ zone: rule?.zone })
+    return () => {
+      this.#rule = rule
+      this.way = way
+      this.parser = parser
+      this.partial = undefined
+      this.isRedacted ||= way.redactor !== undefined
+    }
   }
 
   /** A line was begun before the offset and its end not seen: what follows is no new line. */
@@ -151,6 +171,7 @@ export class Source {
       rewound: this.rewound,
       size: this.size,
       last: this.last,
+      ...(this.isLeft && { isLeft: true }),
       ...(this.isRedacted && { isRedacted: true }),
     }
   }

@@ -65,21 +65,23 @@ const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a fi
 const COPIED_AND_TRUNCATED = 'copied and truncated: lines written between the copy and the truncation cannot be proven'
 
 export class Sources {
-  readonly #config: SourcesConfig
+  #config: SourcesConfig
   readonly #parts: SourcesParts
   readonly #table: SourceTable
   readonly #content: Content
   readonly #copies: Copies
   readonly #powerCut: PowerCut
   readonly #packed: PackedFiles
-  readonly #finder: FileFinder
+  #finder: FileFinder
+  /** Which finder it was that did not name them. */
+  readonly #leftBy = new WeakMap<Source, FileFinder>()
   readonly #watches: FolderWatches
   #lookedAt = Number.NEGATIVE_INFINITY
   #lookTookMs = 0
   /** Compressed files that wait: for more of them to be written, or for the plain file to be read. By path, since when. */
   readonly #waiting = new Map<string, number>()
   /** Wall clock: compared with the times of files. */
-  readonly #startedMs: number
+  #startedMs: number
   /** Own folders that a glob came upon: said once. */
   readonly #passedOver = new Set<string>()
   #undecided = 1
@@ -100,14 +102,30 @@ export class Sources {
     this.#copies = new Copies(this.#table, this.#content, config.holdBackMs)
     this.#powerCut = new PowerCut(this.#table, this.#content)
     this.#packed = new PackedFiles(parts, this.#content)
-    this.#finder = new FileFinder(config.rules, config.ownFolders ?? [], config.exclude ?? [], {
-      disk: parts.disk,
-      onTrouble: (path, error) => this.#content.trouble(path, error),
-      onOwn: folder => this.#passOver(folder),
-    })
+    this.#finder = this.#finderOf(config)
     this.#watches = new FolderWatches(parts.disk, parts.log, path => {
       const source = this.#table.atPath(path)
       if (source !== undefined) source.isStirred = true
+    })
+  }
+
+  /** Other settings from the next look on; offsets stay. Throws, and changes nothing, if they cannot be used. */
+  follow(change: Pick<SourcesConfig, 'rules' | 'exclude'>): void {
+    const config = { ...this.#config, ...change }
+    const finder = this.#finderOf(config)
+    this.#table.follow(config.rules)
+    this.#config = config
+    this.#finder = finder
+    // For logs that are named for the first time: what was rotated before now is not ours.
+    this.#startedMs = this.#parts.clock.now()
+    this.#lookedAt = Number.NEGATIVE_INFINITY
+  }
+
+  #finderOf({ rules, ownFolders = [], exclude = [] }: SourcesConfig): FileFinder {
+    return new FileFinder(rules, ownFolders, exclude, {
+      disk: this.#parts.disk,
+      onTrouble: (path, error) => this.#content.trouble(path, error),
+      onOwn: folder => this.#passOver(folder),
     })
   }
 
@@ -212,6 +230,7 @@ export class Sources {
     // Those known before the look: a fork drawn on the way has its file already.
     for (const source of [...this.#table.all]) {
       const at = found.at(source)
+      if (at === undefined && (await this.#isLeft(source))) continue
       const isPlain = at !== undefined && at.packed === undefined
       if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished && isPlain) {
         // Its inode may have again what was there before it was truncated. Else it keeps its name: what was read of it may
@@ -250,8 +269,20 @@ export class Sources {
     return isWhole
   }
 
+  /** No setting names it, and its file is not found under another name either. */
+  async #isLeft(source: Source): Promise<boolean> {
+    // Remembered: nobody knows whether it was read to its end; that is told otherwise.
+    if (source.isFinished || source.isExcluded || source.isRemembered) return false
+    if (this.#leftBy.get(source) === this.#finder) return true
+    if (this.#finder.names(source.path)) return false
+    this.#leftBy.set(source, this.#finder)
+    if (!source.isLeft) await this.#table.leave(source)
+    return true
+  }
+
   async #goOn(source: Source, file: FoundFile, found: Findings): Promise<void> {
     found.take(file)
+    if (source.isLeft) this.#table.comeBack(source)
     source.isFound = true
     source.size = file.stat.size
     if (file.packed !== undefined && !source.isAsLastSeen(file)) await this.#table.repacked(source, file)

@@ -4,6 +4,7 @@
 //   a round:  look for files (now and then) · read what grew · cut · seal when the bucket is over · tidy
 //
 // One loop does all reading and cutting, so a packet is cut by nobody else. Links, deliveries and reports run beside it.
+import { isDeepStrictEqual } from 'node:util'
 import { Fleet } from '../shared/fleet.ts'
 import type { NodeKeys } from '../shared/keys.ts'
 import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
@@ -19,7 +20,7 @@ import type { FileRule } from './find-files.ts'
 import { Hearing } from './hearing.ts'
 import type { Machine } from './identity.ts'
 import type { Journal, PacketRef } from './journal.ts'
-import { redactedBy } from './line-way.ts'
+import { checkRule, redactedBy } from './line-way.ts'
 import { bucketAt, type Opened, openFolder, resumeOf } from './opening.ts'
 import { Packer } from './packer.ts'
 import { Reader } from './reader.ts'
@@ -127,8 +128,11 @@ const ASSIGN_EVERY_MS = 500
 const TIDY_EVERY_MS = 5_000
 const DISK_RETRY_MS = 1_000
 
+/** What may change while it runs. */
+export type FileSettings = Pick<TailerConfig, 'files' | 'exclude'>
+
 export class Tailer {
-  readonly #config: TailerConfig
+  #config: TailerConfig
   readonly #parts: TailerParts
   #life: Life | undefined
   #isDone = false
@@ -160,6 +164,18 @@ export class Tailer {
     }
   }
 
+  /**
+   * Other files from the next look on; offsets stay, and a rule that is as it was goes on as it is. Throws, and changes
+   * nothing, if they cannot be used.
+   */
+  follow({ files, exclude }: FileSettings): void {
+    for (const rule of files) checkRule(rule)
+    const known = this.#config.files
+    const kept = files.map(rule => known.find(old => isDeepStrictEqual(old, rule)) ?? rule)
+    this.#config = { ...this.#config, files: kept, exclude }
+    this.#life!.follow(this.#config)
+  }
+
   status(): TailerStatus {
     return { ...this.#life!.status(), isDone: this.#isDone }
   }
@@ -172,7 +188,11 @@ export class Tailer {
 
 /** The tailer under one id: from the opening of an epoch to its farewell. */
 class Life {
-  readonly #config: TailerConfig
+  #config: TailerConfig
+  /** To be taken over before the next look. */
+  #next: TailerConfig | undefined
+  /** By rules that are followed no more. */
+  #redactedBefore: Record<string, number> = {}
   readonly #world: World
   readonly #keys: NodeKeys
   readonly #machine: Machine
@@ -313,13 +333,15 @@ class Life {
         .filter(({ isSettled, isFinished }) => isSettled && !isFinished)
         .map(source => source.path),
       damagedEntries: this.#journal.damages.length,
-      redacted: redactedBy(this.#config.files),
+      redacted: summed(this.#redactedBefore, redactedBy(this.#config.files)),
       eventDelaySeconds: this.#delays.seconds(this.#world.clock.monotonic()),
     }
   }
 
   figures(): SourceRow[] {
-    return this.#figures.rows([...this.#sources.all].filter(({ isExcluded, isFinished }) => !isExcluded && !isFinished))
+    return this.#figures.rows(
+      [...this.#sources.all].filter(({ isExcluded, isFinished, isLeft }) => !isExcluded && !isFinished && !isLeft),
+    )
   }
 
   readonly #pathOf = (source: string) => this.#sources.get(source)?.path ?? 'other'
@@ -334,19 +356,20 @@ class Life {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure
       if (this.#mustReopen) await this.#newEpoch()
+      if (this.#next !== undefined) await this.#takeOver(this.#next)
       await this.#sealIfOver()
       const isFull = this.#journal.bytes > this.#config.diskBytesMax
       this.#stopped = isFull ? 'the disk limit is reached: reading goes on when packets are archived' : undefined
       const mustLook = this.#sources.isLookDue(clock.monotonic(), lookMs) || this.#isAnyLost()
       if (mustLook) {
         isWhole = await this.#sources.look(once)
+        for (const source of this.#sources.all) this.#figures.look(source)
         if (isWhole && this.#boot !== this.#machine.boot) {
           await this.#untilWritten(() => this.#sourceLog.lookedAt(this.#machine.boot))
           this.#boot = this.#machine.boot
         }
       }
       const taken = isFull ? 0 : await this.#readAll(once)
-      for (const source of this.#sources.all) this.#figures.look(source)
       // The first line after a quiet time goes at once; what follows is collected for as long as a packet may be apart.
       const isDue = this.#builder.rawBytes > 0 && clock.monotonic() - this.#cutAt >= this.#config.packetMs
       if (isDue || (once && taken === 0)) await this.#cut()
@@ -359,6 +382,25 @@ class Life {
       if (signal.aborted) return
       if (taken === 0) await this.#pause(once ? 1 : pollMs, signal)
     }
+  }
+
+  follow(config: TailerConfig): void {
+    this.#next = config
+  }
+
+  async #takeOver(next: TailerConfig): Promise<void> {
+    this.#next = undefined
+    // What was collected was read by the rules of then.
+    await this.#cut()
+    try {
+      this.#sources.follow({ rules: next.files, exclude: next.exclude })
+    } catch (error) {
+      this.#world.log.error('settings for files cannot be followed: the old ones stay', { error })
+      return
+    }
+    const gone = this.#config.files.filter(rule => !next.files.includes(rule))
+    this.#redactedBefore = summed(this.#redactedBefore, redactedBy(gone))
+    this.#config = next
   }
 
   #isAnyLost(): boolean {
@@ -375,6 +417,7 @@ class Life {
       const got = await this.#reader.read(source, this.#builder, isLast)
       taken += got
       this.#figures.read(source, got, source.redactedPlaces - hiddenBefore)
+      this.#figures.look(source)
       if (this.#builder.isFull) await this.#cut()
       if (got === 0) await this.#settle(source)
     }
@@ -692,7 +735,7 @@ class Life {
       epoch: this.#epoch,
       bucketSeconds: this.#config.bucketSeconds,
       sources: [...this.#sources.all]
-        .filter(source => !source.isExcluded && !source.isFinished)
+        .filter(source => !source.isExcluded && !source.isFinished && !source.isLeft)
         .map(({ name, path, start, size, offset }) => ({
           source: name,
           path,
@@ -728,6 +771,12 @@ class Life {
     while (!isDelivered() && clock.monotonic() < deadline) await clock.sleep(20)
     await this.#journal.sync()
   }
+}
+
+function summed(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
+  const sums = { ...a }
+  for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count
+  return sums
 }
 
 /** For waits that a signal ends: the loop around them looks at the signal itself. */

@@ -15,7 +15,7 @@ const HOT_MS = 3_000
 export function* turns(sources: Iterable<Source>, now: number, isWatched: boolean): Iterable<Source> {
   const behind = new Set<string>()
   for (const source of sources) {
-    if (source.isExcluded || source.isFinished || source.isLost) continue
+    if (source.isExcluded || source.isFinished || source.isLost || source.isLeft) continue
     if (source.isSettled && source.size <= source.offset) continue
     if (isWatched && !isDue(source, now)) continue
     source.isStirred = false
