@@ -282,6 +282,10 @@ test('what a tailer gave up is a hole, what policy left out is released, an alar
   const alarm = of(gaveUp('excluded', 0, 100), gaveUp('alarm', 100))
   t.match(alarm, { openHoles: 0, alarms: [/web1 .*alarm!/] })
   t.equal(of(gaveUp('hole', 100, 200), gaveUp('excluded', 0, 100)).openHoles, 0, 'given up by one, read by another')
+  const left = of(gaveUp('excluded', 300))
+  t.match(left, { openHoles: 0, rows: [{ state: 'released' }], holes: [{ from: 300, state: 'released' }] })
+  const readOn = of(gaveUp('excluded', 200))
+  t.match(readOn, { openHoles: 0, rows: [{ state: 'complete' }], holes: [] }, 'left for a while, then read on')
   t.end()
 })
 

@@ -6,6 +6,7 @@ import { textLog } from '../../shared/text-log.ts'
 import { type ToChild, tellParent } from '../child-messages.ts'
 import { asCommandError, EXIT } from '../fail.ts'
 import { keepFilesPrivate } from '../private-files.ts'
+import { hasTerminal, reload } from '../reload.ts'
 import type { RoleStart, RunningRole } from '../roles/role.ts'
 import { type SettingsFlags, settingsOf } from '../settings.ts'
 
@@ -24,13 +25,14 @@ export function roleCommand(role: Role): (flags: SettingsFlags & { once?: boolea
     const stopNow = () => stop.abort(new Error('told to stop'))
     process.once('SIGINT', stopNow)
     process.once('SIGTERM', stopNow)
+    const onHangup = hangups(stopNow)
     if (process.send !== undefined) {
       process.on('message', (message: ToChild) => message.type === 'stop' && stopNow())
       process.once('disconnect', stopNow)
     }
     keepFilesPrivate()
     try {
-      await runRole(role, flags, stop.signal)
+      await runRole(role, flags, stop.signal, onHangup)
       return EXIT.fine
     } catch (error) {
       const { exitCode, message } = asCommandError(error)
@@ -43,7 +45,22 @@ export function roleCommand(role: Role): (flags: SettingsFlags & { once?: boolea
   }
 }
 
-async function runRole(role: Role, flags: SettingsFlags & { once?: boolean }, signal: AbortSignal): Promise<void> {
+/** SIGHUP asks for the settings to be read again; before there is anything to do so it is passed over. */
+function hangups(stopNow: () => void): (then: () => void) => void {
+  let act: () => void = () => undefined
+  const hadTerminal = hasTerminal()
+  process.on('SIGHUP', () => (hadTerminal && !hasTerminal() ? stopNow() : act()))
+  return then => {
+    act = then
+  }
+}
+
+async function runRole(
+  role: Role,
+  flags: SettingsFlags & { once?: boolean },
+  signal: AbortSignal,
+  onHangup: (then: () => void) => void,
+): Promise<void> {
   const { settings, warnings, from } = settingsOf(flags)
   const log = textLog(process.stderr, settings.log.level)
   for (const { where, message } of warnings) log.warn('setting not used', { where, message })
@@ -53,6 +70,10 @@ async function runRole(role: Role, flags: SettingsFlags & { once?: boolean }, si
   // Watched below; a failure before that is no unhandled one.
   running.ended.catch(() => undefined)
   log.info(`${role} started`, { pid: process.pid, settings: from, listens: running.listens.join(', ') })
+  let followed = settings
+  onHangup(() => {
+    followed = reload({ role, running, log }, followed, () => settingsOf(flags))
+  })
   await tellParent({ type: 'ready' })
   try {
     await Promise.race([running.ended, tellProgress(running)])

@@ -20,6 +20,8 @@ export interface RunningRole {
   /** Stops what `signal` does not: faces, listeners. Called after `ended`. */
   close(): Promise<void>
   onceProgress?(): OnceProgress
+  /** Takes over what can change while it runs, and names those keys. Throws, and changes nothing, if it cannot be used. */
+  follow?(settings: Settings): readonly string[]
 }
 
 /** Resolves when the signal aborts. */

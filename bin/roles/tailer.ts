@@ -1,12 +1,13 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Settings } from '../../config/schema.ts'
 import { parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { startTailerFace } from '../../tailer/face.ts'
 import { Gateway } from '../../tailer/gateway.ts'
 import { followJournal, JOURNALD_APP } from '../../tailer/spool/journald.ts'
 import { sweepSpool } from '../../tailer/spool/sweep.ts'
-import { TAILER_DEFAULTS, Tailer, type TailerStatus } from '../../tailer/tailer.ts'
+import { type FileSettings, TAILER_DEFAULTS, Tailer, type TailerStatus } from '../../tailer/tailer.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { lockAfterFormerRun, openDataFolder, ownFolders } from '../data-folder.ts'
 import { CommandError, EXIT } from '../fail.ts'
@@ -16,32 +17,24 @@ import type { RoleStart, RunningRole } from './role.ts'
 
 const SWEEP_EVERY_MS = 10_000
 
+/** What the tailer takes over while it runs. */
+const FOLLOWED = ['tailer.files', 'tailer.exclude', 'tailer.from', 'tailer.multiline', 'tailer.redact'] as const
+
 export async function startTailer({ settings, world, signal, isOnce }: RoleStart): Promise<RunningRole> {
   const { tailer: own } = settings
-  if (own.files.length === 0 && !own.gateway && !own.journald) {
-    throw new CommandError(EXIT.settings, 'tailer.files: no file to tail; name paths or globs in the settings')
-  }
+  checkFiles(own)
   const credentials = credentialsOf(settings, 'tailer')
   const folder = foldersOf(settings).tailer
   openDataFolder(folder)
   const lock = await lockAfterFormerRun(folder)
   const spool = join(folder, 'spool')
-  const lines = { multiline: own.multiline, redact: own.redact }
   const tailer = await Tailer.open(
     {
       ...TAILER_DEFAULTS,
       folder,
       host: own.host ?? hostname(),
-      files: [
-        ...own.files.map(rule => {
-          const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
-          return { from: own.from, ...lines, ...more, path: resolve(path) }
-        }),
-        // What `bucktail pipe` and the gateway took.
-        { path: join(spool, '*', '*.log*'), isSpool: true, ...lines },
-      ],
+      ...fileSettings(own, spool),
       ownFolders: ownFolders(settings.data),
-      exclude: own.exclude.map(glob => resolve(glob)),
       bucks: settings.bucks,
       bucketSeconds: settings.bucket_time / 1000,
       packetBytes: own.packet_bytes,
@@ -87,7 +80,29 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
       lock.release()
     },
     onceProgress: () => progressOf(tailer.status()),
+    follow(next) {
+      checkFiles(next.tailer)
+      tailer.follow(fileSettings(next.tailer, spool))
+      return FOLLOWED
+    },
   }
+}
+
+/** The same when it is asked again: relative paths are from where the process was started. */
+function fileSettings(own: Settings['tailer'], spool: string): FileSettings {
+  const lines = { multiline: own.multiline, redact: own.redact }
+  const named = own.files.map(rule => {
+    const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
+    return { from: own.from, ...lines, ...more, path: resolve(path) }
+  })
+  // What `bucktail pipe` and the gateway took.
+  const taken = { path: join(spool, '*', '*.log*'), isSpool: true, ...lines }
+  return { files: [...named, taken], exclude: own.exclude.map(glob => resolve(glob)) }
+}
+
+function checkFiles({ files, gateway, journald }: Settings['tailer']): void {
+  if (files.length > 0 || gateway || journald) return
+  throw new CommandError(EXIT.settings, 'tailer.files: no file to tail; name paths or globs in the settings')
 }
 
 function progressOf({ sources, packets }: TailerStatus) {
