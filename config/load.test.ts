@@ -111,9 +111,19 @@ test('a mistake within an entry of a list is named itself, not that the entry fi
       `${path}:6:20: tailer.files: "(" is not a regular expression: error parsing regexp: missing closing ): \`(\``,
       `${path}:8:7: tailer.files: an IANA zone, such as Europe/Berlin`,
       `${path}:10:7: \`ap\` is not a setting; did you mean \`app\`?`,
-      `${path}:11:7: tailer.files: a path, a glob, or an entry with \`path\` and \`app\`, \`host\`, \`zone\`, \`from\`, \`names\`, \`multiline\`, \`redact\``,
+      `${path}:11:7: tailer.files: a path, a glob, or an entry with \`path\` and \`app\`, \`host\`, \`zone\`, \`from\`, \`names\`, \`multiline\`, \`redact\`, \`rate_limit\``,
     ],
   )
+})
+
+test('a rate is lines or bytes per second', async t => {
+  const read = (rate: string) => () =>
+    loadSettings({ environment: {}, flags: { 'tailer.files': [{ path: 'a.log', rate_limit: rate }] } })
+  t.match(read('1000 lines/s')().settings.tailer.files, [{ rate_limit: { per: 'lines', perSecond: 1000 } }])
+  t.match(read('5MB/s')().settings.tailer.files, [{ rate_limit: { per: 'bytes', perSecond: 5e6 } }])
+  for (const wrong of ['1000', '0 lines/s', '0B/s', '5MB', '-1 lines/s', '5 lines/m', '']) {
+    t.match(mistakesOf(read(wrong)).join(), 'is not a rate', wrong)
+  }
 })
 
 test('a file that is no settings file is refused with a reason', async t => {

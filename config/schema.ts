@@ -2,7 +2,7 @@
 // Every key is also an environment variable: BUCKTAIL_ and its path in capitals (tailer.disk_limit: BUCKTAIL_TAILER_DISK_LIMIT).
 import { z } from 'zod'
 import { compilePattern, PatternError } from '../shared/query/pattern.ts'
-import { address, bytes, duration, moment, moments } from './values.ts'
+import { address, bytes, duration, moment, moments, rate } from './values.ts'
 
 const text = () => z.string({ error: 'a text' }).min(1, 'must not be empty')
 const texts = () => z.array(text(), { error: 'a list' })
@@ -59,11 +59,13 @@ export const FileEntry = z.strictObject({
   names: Pattern.optional(),
   multiline: Multiline.optional(),
   redact: Redacts.optional(),
+  rate_limit: rate().optional(),
 })
 
 const FileRule = z
   .union([text(), FileEntry], {
-    error: 'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`',
+    error:
+      'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`, `rate_limit`',
   })
   .meta({ kind: 'path' })
 
@@ -109,7 +111,7 @@ export const Settings = z.strictObject({
         .array(FileRule, { error: 'a list of paths, globs, or entries with `path`' })
         .prefault([])
         .describe(
-          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
+          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, `rate_limit` (of each of its files, `1000 lines/s` or `5MB/s`: what is over it waits in the file), and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
         ),
       host: text().optional().describe('Name of this machine on its lines. Unset: the host name of the system.'),
       from: From.prefault('beginning').describe(

@@ -80,6 +80,23 @@ export function bytes(least: string) {
     .meta({ kind: `size, at least ${least}` })
 }
 
+/** "1000 lines/s", "5MB/s". */
+export function rate() {
+  return z
+    .string({ error: 'lines or bytes per second, such as 1000 lines/s or 5MB/s' })
+    .transform((text, context): { per: 'lines' | 'bytes'; perSecond: number } => {
+      const lines = /^(\d{1,9}) ?lines\/s$/.exec(text)
+      const perSecond = lines ? Number(lines[1]) : text.endsWith('/s') ? parseSize(text.slice(0, -2)) : undefined
+      if (perSecond === undefined || perSecond < 1) {
+        const message = `"${text}" is not a rate: write lines or bytes per second, such as 1000 lines/s or 5MB/s`
+        context.addIssue({ code: 'custom', message })
+        return z.NEVER
+      }
+      return { per: lines ? 'lines' : 'bytes', perSecond }
+    })
+    .meta({ kind: 'rate' })
+}
+
 const MOMENT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z)?$/
 
 /** "2026-03-01", "2026-03-01T12:00:00Z" → milliseconds since 1970. */

@@ -4,6 +4,7 @@ import picomatch from 'picomatch'
 import type { Disk, FileStat } from '../shared/world.ts'
 import type { Measured } from './inflate/measure.ts'
 import type { LineSettings } from './line-way.ts'
+import type { RateLimit } from './rate-limit.ts'
 import { isGenerationOf } from './rotation.ts'
 
 export interface FileRule extends LineSettings {
@@ -20,6 +21,8 @@ export interface FileRule extends LineSettings {
    * older. Default: beginning.
    */
   from?: From
+  /** Of each of its files; default: none. */
+  rateLimit?: RateLimit
   /** Ours: lines that came from no file (tailer/spool). Found although it lies in a folder of ours. */
   isSpool?: boolean
 }

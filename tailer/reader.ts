@@ -10,6 +10,8 @@ import { readAt, type Source, TAIL_BYTES } from './source.ts'
 
 /** One read at most. Also the fairness between files: a hot one is left after so much. */
 export const READ_BYTES = 1024 * 1024
+/** Of a file with a rate limit: the least that always has whole events. */
+const LIMITED_READ_BYTES = 2 * EVENT_BYTES_MAX
 const NEWLINE = 0x0a
 
 export class Reader {
@@ -63,13 +65,15 @@ export class Reader {
     const waited = source.partial?.size === stat.size ? source.partial : undefined
     const waitedMs = waited === undefined ? 0 : now - waited.since
     if (waited !== undefined && !isLast && waitedMs < waited.waitMs) return 0
+    const allowance = isLast ? undefined : source.allowance
+    if (allowance?.isSpent(now)) return 0
     // Compared before every read, not only after a wait: a file may be cut and grow past the offset between any two.
     if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it', sizeBefore)
     source.checkedMtimeMs = stat.mtimeMs
     if (stat.size === source.offset) return 0
     const limit = Math.min(stat.size, source.readLimit)
     // Straight to where the packet is cut from: nothing is copied on the way.
-    const space = builder.space(READ_BYTES)
+    const space = builder.space(allowance === undefined ? READ_BYTES : LIMITED_READ_BYTES)
     const got = await file.read(space.subarray(0, Math.min(space.length, limit - source.offset)), source.offset)
     const isAtEnd = source.offset + got >= limit
     const isOver = isAtEnd && (limit < stat.size || isLast)
@@ -90,6 +94,7 @@ export class Reader {
       const records = source.way.records.isTrivial ? undefined : source.way.records
       const readMs = this.#clock.now()
       builder.add(labelOf(source), parser, { offset, length: taken, isMidLine, readMs, records, hidden })
+      allowance?.spend(bytes.subarray(0, taken))
       source.advance(bytes.subarray(0, taken))
     }
     if (taken < got && isAtEnd) {

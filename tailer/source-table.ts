@@ -51,7 +51,7 @@ export class SourceTable {
   follow(rules: FileRule[]): void {
     const changes: [Source, () => void][] = []
     for (const source of this.#sources.values()) {
-      const change = source.wayOf(ruleOf(rules, source.path))
+      const change = source.wayOf(ruleOf(rules, source.path), this.#parts.clock.monotonic())
       if (change !== undefined) changes.push([source, change])
     }
     this.#config = { ...this.#config, rules }

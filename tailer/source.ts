@@ -9,6 +9,7 @@ import { compressionOf } from './inflate/inflate.ts'
 import { InflatedFile } from './inflate/inflated-file.ts'
 import { type LineWay, lineWayOf } from './line-way.ts'
 import { LineParser } from './parse/line-parser.ts'
+import { Allowance } from './rate-limit.ts'
 import { isLike } from './redact/redactor.ts'
 import type { LastSeen, StoredSource } from './source-log.ts'
 
@@ -27,6 +28,8 @@ export class Source {
   /** What the settings say of its lines. */
   way: LineWay
   #rule: FileRule | undefined
+  /** How much of it may be read now; undefined: any. */
+  allowance: Allowance | undefined
   /** What is known of its bytes may have hidden ones: also if nothing is hidden any more. */
   isRedacted: boolean
   path: string
@@ -96,13 +99,14 @@ export class Source {
     this.size = Math.max(stored.to, stored.size ?? 0)
     this.grewAt = now
     this.#rule = rule
+    this.allowance = rule?.rateLimit && new Allowance(rule.rateLimit, now)
     this.parser = new LineParser({ zone: rule?.zone })
     this.way = lineWayOf(rule, stored.path)
     this.isRedacted = stored.isRedacted === true || this.way.redactor !== undefined
   }
 
   /** The settings say something else of it now. Answers how to take that over, once that is known to be possible. */
-  wayOf(rule: FileRule | undefined): (() => void) | undefined {
+  wayOf(rule: FileRule | undefined, now: number): (() => void) | undefined {
     if (rule === this.#rule) return undefined
     const way = lineWayOf(rule, this.path)
     // It knows the time of the line before.
@@ -112,6 +116,7 @@ export class Source {
       this.way = way
       this.parser = parser
       this.partial = undefined
+      this.allowance = rule?.rateLimit && new Allowance(rule.rateLimit, now)
       this.isRedacted ||= way.redactor !== undefined
     }
   }

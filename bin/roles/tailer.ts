@@ -92,8 +92,9 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
 function fileSettings(own: Settings['tailer'], spool: string): FileSettings {
   const lines = { multiline: own.multiline, redact: own.redact }
   const named = own.files.map(rule => {
-    const { path, ...more } = typeof rule === 'string' ? { path: rule } : rule
-    return { from: own.from, ...lines, ...more, path: resolve(path) }
+    if (typeof rule === 'string') return { from: own.from, ...lines, path: resolve(rule) }
+    const { path, rate_limit: rateLimit, ...more } = rule
+    return { from: own.from, ...lines, ...more, ...(rateLimit && { rateLimit }), path: resolve(path) }
   })
   // What `bucktail pipe` and the gateway took.
   const taken = { path: join(spool, '*', '*.log*'), isSpool: true, ...lines }
