@@ -170,3 +170,27 @@ test('settings that cannot be used change nothing', async t => {
   await until('read on', () => tailer.status().linesRead === 3)
   await stop()
 })
+
+test('`from: end` is for files that are there when a glob is first looked at; what comes later is read whole', async t => {
+  const b = await bench(t)
+  const files = [{ path: join(b.logFolder, '*.log'), from: 'end' as const }]
+  await writeFile(join(b.logFolder, 'a.log'), lines(0, 3))
+  const first = await b.start({ files })
+  await until('seen', () => first.tailer.status().sources.length === 1)
+  await writeFile(join(b.logFolder, 'b.log'), lines(10, 12))
+  await until('read', () => first.tailer.status().linesRead === 2)
+  await first.stop()
+  await writeFile(join(b.logFolder, 'c.log'), lines(20, 24))
+  const second = await b.start({ files })
+  await until('what came while nobody looked, too', () => second.tailer.status().linesRead === 4)
+
+  // Another glob: what is there already is not read.
+  await mkdir(join(b.logFolder, 'd'))
+  await writeFile(join(b.logFolder, 'd', 'd.log'), lines(30, 35))
+  second.tailer.follow({ files: [...files, { path: join(b.logFolder, 'd', '*.log'), from: 'end' }] })
+  await until('seen', () => second.tailer.status().sources.length === 4)
+  await writeFile(join(b.logFolder, 'd', 'e.log'), lines(40, 41))
+  await until('read', () => second.tailer.status().linesRead === 5)
+  await second.stop()
+  t.same(await textsOf(b), [lines(10, 12), lines(20, 24), lines(40, 41)])
+})

@@ -547,9 +547,12 @@ export class Sources {
   async #begin(file: FoundFile, isOld: boolean): Promise<void> {
     // Written to since we are here: rotated before the first look came to it.
     const isExcluded = file.isSibling && isOld && file.stat.mtimeMs < this.#startedMs
+    // A file that comes later under a glob is read from its beginning, whatever `from` says.
+    const ruleSet = rotationSet(file.rule.path)
+    const isThere = isOld && (ruleSet === rotationSet(file.path) || !this.#table.knownSets.has(ruleSet))
     const redactor = redactorOf(file.rule)
     const begun = await this.#content.withFile(file, async handle => {
-      const start = isExcluded ? file.stat.size : isOld ? await firstOffset(handle, file, this.#parts.clock.now()) : 0
+      const start = isExcluded ? file.stat.size : isThere ? await firstOffset(handle, file, this.#parts.clock.now()) : 0
       const head = await readRedacted(handle, 0, HEAD_BYTES, redactor)
       return { start, head, tail: await readRedacted(handle, Math.max(0, start - TAIL_BYTES), start, redactor) }
     })
