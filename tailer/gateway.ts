@@ -54,7 +54,9 @@ export class Gateway {
     )
     server.post('/v1/logs/create', { bodyLimit: GATEWAY_BODY_BYTES_MAX }, async (request, reply) => {
       const { app } = request.query as { app?: string }
-      const { lines, count } = Buffer.isBuffer(request.body) ? textLines(request.body) : jsonLines(request.body)
+      const { lines, count } = Buffer.isBuffer(request.body)
+        ? textLines(request.body)
+        : jsonLines(request.body, this.#world.clock.now())
       if (count === 0) throw new HttpProblem(400, 'Bad request', 'there is no line in it')
       await this.#append(app ?? DEFAULT_APP, lines)
       this.acceptedLines += count
@@ -112,20 +114,20 @@ function textLines(body: Buffer): { lines: Buffer; count: number } {
 }
 
 /** One JSON line per entry, in the words that the tailer's parser knows. */
-function jsonLines(body: unknown): { lines: Buffer; count: number } {
+function jsonLines(body: unknown, nowMs: number): { lines: Buffer; count: number } {
   const entries = Entries.safeParse(body)
   if (!entries.success) {
     throw new HttpProblem(400, 'Bad request', z.prettifyError(entries.error).slice(0, 500), {
       hint: 'Send {"message": "…"}, a list of those, or {"logs": […]}; also time, host, app, level, labels. Or text/plain: one line each.',
     })
   }
-  const lines = entries.data.map(entry => `${lineOf(entry)}\n`).join('')
+  const lines = entries.data.map(entry => `${lineOf(entry, nowMs)}\n`).join('')
   return { lines: Buffer.from(lines), count: entries.data.length }
 }
 
-function lineOf({ message, time, host, app, level, labels }: Entry): string {
+function lineOf({ message, time, host, app, level, labels }: Entry, nowMs: number): string {
   return JSON.stringify({
-    time: time ?? new Date().toISOString(),
+    time: time ?? new Date(nowMs).toISOString(),
     level,
     host,
     app,

@@ -75,7 +75,7 @@ test('a real journal arrives entry by entry, and goes on where it was after a re
     else t.comment(what)
     return t.end()
   }
-  const script = fileURLToPath(new URL('journald.test-script.ts', import.meta.url))
+  const script = fileURLToPath(new URL('journald.test-support.ts', import.meta.url))
   const { status, stdout, stderr } = spawnSync(
     'unshare',
     [
