@@ -131,7 +131,10 @@ async function measure(kind: string, whole: Buffer): Promise<Figures> {
   const log = whole.subarray(0, whole.lastIndexOf(0x0a) + 1)
   const bodies = packetsOf(kind, log)
   let from = process.cpuUsage()
+  // As shared/segment-batch holds it.
+  const release = columnsCodec().holdMemory()
   const { segments, manifestBytes } = merge(bodies)
+  release()
   const mergeSeconds = secondsSince(from)
   from = process.cpuUsage()
   const decoded: { at: number; hash: string; bytes: number }[] = []

@@ -1,11 +1,13 @@
 // A running archie, asked over its REST (docs/rest.md).
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
+import type { Ranking } from '../archie/top.ts'
 import { type AnswerNote, type EventJson, eventJsonBytes } from '../shared/event-json.ts'
 import type { FoundEvent, Level } from '../shared/events.ts'
 import { parseTime } from '../shared/face/time-text.ts'
 
 import type { Ledger } from '../shared/ledger.ts'
+import type { TopValues } from '../shared/stores.ts'
 
 import { CommandError, EXIT, failure, reasonOf, usageError } from './fail.ts'
 import type { Place, PlaceRequest, PlaceSource } from './place.ts'
@@ -25,6 +27,11 @@ export function archiePlace(url: string): Place {
   return {
     name: `archie at ${base}`,
     search: (request, onDamage) => search(base, request, onDamage),
+    top: async ({ by, ...request }) => {
+      const path = `/api/v1/top?${parametersOf({ ...request, by })}`
+      const { top, ...ranking } = await askArchie<Omit<Ranking, 'top'> & { top: Record<string, TopValues> }>(base, path)
+      return { ...ranking, ...top[by] }
+    },
     sources: async () => (await askArchie<{ sources: PlaceSource[] }>(base, '/api/v1/sources')).sources,
     stepHashes: async source => {
       const path = `/api/v1/sources/${encodeURIComponent(source)}/steps`
@@ -61,13 +68,18 @@ export async function sendArchie<T>(url: string, method: 'POST' | 'DELETE', path
   return (await response.json()) as T
 }
 
+function parametersOf(request: object): URLSearchParams {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(request)) if (value !== undefined) parameters.set(name, String(value))
+  return parameters
+}
+
 async function* search(
   base: string,
   request: PlaceRequest,
   onDamage: Parameters<Place['search']>[1],
 ): AsyncGenerator<FoundEvent> {
-  const parameters = new URLSearchParams()
-  for (const [name, value] of Object.entries(request)) if (value !== undefined) parameters.set(name, String(value))
+  const parameters = parametersOf(request)
   const aborter = new AbortController()
   const response = await get(base, `/api/v1/search?${parameters}`, 'application/x-ndjson', aborter.signal)
   let hasEnd = false

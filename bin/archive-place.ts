@@ -13,6 +13,7 @@ import { openArchiveObjects } from './archive-objects.ts'
 import { limited, searchRequest } from './data-place.ts'
 import { usageError } from './fail.ts'
 import type { Place } from './place.ts'
+import { placeTop } from './place-top.ts'
 import { Progress } from './progress.ts'
 import { settingsOf } from './settings.ts'
 import { size } from './terminal.ts'
@@ -40,6 +41,7 @@ export async function archivePlace(flags: { config?: string }): Promise<Place> {
         progress.end()
       }
     },
+    top: request => placeTop(request, world, [], (asked, onDamage) => archive.summarise(asked, onDamage)),
     async sources() {
       const sources = await listSources({ index: NOTHING, archive })
       return sources.map(({ recent: _, archive, ...source }) => ({

@@ -7,6 +7,7 @@ import { FreshSource } from '../archie/fresh-source.ts'
 import { LedgerReader } from '../archie/ledger.ts'
 import { once, searchRecent } from '../archie/search.ts'
 import { listSources, stepHashes } from '../archie/source-list.ts'
+import { summariseRecent } from '../archie/sums.ts'
 import { Decisions } from '../shared/decisions.ts'
 import type { FoundEvent } from '../shared/events.ts'
 import { BadTimeError, parseTime } from '../shared/face/time-text.ts'
@@ -24,6 +25,7 @@ import { type ArchiveObjects, openArchiveObjects } from './archive-objects.ts'
 import { checkDataVersion, isFolderInUse } from './data-folder.ts'
 import { failure, usageError } from './fail.ts'
 import type { Place, PlaceRequest } from './place.ts'
+import { placeTop } from './place-top.ts'
 import { settingsOf } from './settings.ts'
 
 export async function dataPlace(folder: string): Promise<Place> {
@@ -57,6 +59,14 @@ export async function dataPlace(folder: string): Promise<Place> {
       const source = await fresh()
       for (const damage of pending.splice(0)) onDamage(damage)
       yield* searchRecent({ index, fresh: source }, asked, onDamage)
+    },
+    async top(request) {
+      const source = request.in === 'recent' ? await fresh() : undefined
+      const store = request.in.startsWith('history-') ? await openHistory(world, data, request.in) : archive
+      const told = pending.splice(0)
+      return placeTop(request, world, told, (asked, onDamage) =>
+        source ? summariseRecent({ index, fresh: source }, asked, onDamage) : store.summarise(asked, onDamage),
+      )
     },
     async sources() {
       const sources = await listSources({ index, archive })

@@ -5,7 +5,7 @@ import type { FoundEvent } from '../shared/events.ts'
 import type { Ledger } from '../shared/ledger.ts'
 
 import type { Range } from '../shared/ranges.ts'
-import type { Damage } from '../shared/stores.ts'
+import type { Damage, TopField, TopValues } from '../shared/stores.ts'
 import { archiePlace } from './archie-place.ts'
 import { dataPlace } from './data-place.ts'
 
@@ -47,10 +47,18 @@ export interface PlaceSums {
   bytes: number
 }
 
+export interface PlaceRanking extends TopValues {
+  complete: boolean
+  events: number
+  damages: Damage[]
+}
+
 export interface Place {
   /** For sentences: "archie at http://…", "the data folder …". */
   readonly name: string
   search(request: PlaceRequest, onDamage: (damage: Damage) => void): AsyncGenerator<FoundEvent>
+  /** The commonest values of a field, or those of them that did not occur from `unseen` up to `since`. */
+  top(request: Omit<PlaceRequest, 'order'> & { by: TopField; limit: number; unseen?: string }): Promise<PlaceRanking>
   sources(): Promise<PlaceSource[]>
   /** SHA-256, hex, of steps of STEP_BYTES of a source, as the tailer saw them. */
   stepHashes(source: string): Promise<Map<number, string>>

@@ -127,7 +127,8 @@ bucktail tail --json | jq .message`,
     `bucktail search error --since 2h
 bucktail search '"connection refused" -health' --host web1 --since 2026-03-01 --until 2026-03-02
 bucktail search '*ssl*' --in archive --data ./bucktail-data --json
-bucktail search --file '*access*' --raw > access.log`,
+bucktail search --file '*access*' --raw > access.log
+bucktail search --top templates --since 1d --unseen 8d`,
   )
     .addOption(archieOption())
     .addOption(dataOption())
@@ -141,6 +142,8 @@ bucktail search --file '*access*' --raw > access.log`,
     .option('--json', 'one JSON object per line')
     .option('--raw', 'the exact bytes of the lines, nothing else')
     .option('--limit <n>', 'at most so many; the newest of them', wholeNumber)
+    .option('--top <what>', 'instead of lines the commonest hosts, apps, levels, paths, or templates (shapes of lines)')
+    .option('--unseen <time>', 'with --top and --since: only what did not occur from this time up to then')
     .action(calls(async () => (await import('./commands/search.ts')).search))
 
   const ledger = add(

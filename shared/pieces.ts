@@ -32,7 +32,8 @@ export function joinPieces(pieces: Piece[], names: Map<string, number>, into: Bu
   let textAt = 0
   for (const { events, first, end, run, from, to, origin } of pieces) {
     const shift = textAt - (first === 0 ? 0 : events.ends[first - 1])
-    for (let i = first; i < end; i++) joined.ends[at + i - first] = events.ends[i] + shift
+    const { ends } = events
+    for (let i = first, to = at; i < end; i++, to++) joined.ends[to] = ends[i] + shift
     joined.lines.set(events.lines.subarray(first, end), at)
     joined.times.set(events.times.subarray(first, end), at)
     joined.levels.set(events.levels.subarray(first, end), at)

@@ -267,13 +267,26 @@ function columnBounds(events: Events): { lines: number; levels: number; leastNs:
   }
   let lines = 0
   let levels = 0
-  let leastNs = times.length > 0 ? times[0] : 0n
-  let greatestNs = leastNs
-  for (const count of events.lines) lines += count
-  for (const level of events.levels) levels |= 1 << level
-  for (const time of times) {
-    if (time < leastNs) leastNs = time
-    if (time > greatestNs) greatestNs = time
+  for (let i = 0; i < times.length; i++) {
+    lines += events.lines[i]
+    levels |= 1 << events.levels[i]
   }
-  return { lines, levels, leastNs, greatestNs }
+  return { lines, levels, ...timeBounds(times) }
+}
+
+/** By halves: a BigInt for each time would take longer than all the rest. */
+function timeBounds(times: BigInt64Array): { leastNs: bigint; greatestNs: bigint } {
+  if (times.length === 0) return { leastNs: 0n, greatestNs: 0n }
+  const halves = new Int32Array(times.buffer, times.byteOffset, times.length * 2)
+  let least = 0
+  let greatest = 0
+  for (let i = 1; i < times.length; i++) {
+    const high = halves[2 * i + 1]
+    const low = halves[2 * i] >>> 0
+    const leastHigh = halves[2 * least + 1]
+    if (high < leastHigh || (high === leastHigh && low < halves[2 * least] >>> 0)) least = i
+    const greatestHigh = halves[2 * greatest + 1]
+    if (high > greatestHigh || (high === greatestHigh && low > halves[2 * greatest] >>> 0)) greatest = i
+  }
+  return { leastNs: times[least], greatestNs: times[greatest] }
 }

@@ -114,6 +114,29 @@ test('what was written is read, run by run, with the packets it came in', async 
   )
 })
 
+test('least and greatest time are those of a plain comparison', t => {
+  const edges = [
+    0n,
+    1n,
+    -1n,
+    2n ** 31n,
+    2n ** 32n - 1n,
+    2n ** 32n,
+    -(2n ** 32n),
+    2n ** 40n + 5n,
+    -(2n ** 62n),
+    2n ** 62n,
+  ]
+  for (let n = 0; n < 200; n++) {
+    const random = seededRandom(n)
+    const times = Array.from({ length: 1 + (n % 5) }, () => edges[Math.floor(random() * edges.length)])
+    const { leastNs, greatestNs } = write([{ lines: times.map(timeNs => ({ text: 'a line\n', timeNs })) }])
+    const sorted = times.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0))
+    if (leastNs !== sorted[0] || greatestNs !== sorted.at(-1)) t.fail(`${times}: ${leastNs} to ${greatestNs}`)
+  }
+  t.end()
+})
+
 test('every cut is found and named, and whole blocks before it are served', async t => {
   const { content, blocks } = write(someRuns(), 300)
   t.ok(blocks.length >= 4)

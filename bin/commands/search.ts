@@ -1,8 +1,9 @@
 import { eventJson, timeText } from '../../shared/event-json.ts'
 import { type FoundEvent, withoutLineEnd } from '../../shared/events.ts'
-import { EXIT } from '../fail.ts'
+import { EXIT, usageError } from '../fail.ts'
 import { openPlace, type PlaceFlags, type PlaceName, type PlaceRequest } from '../place.ts'
 import { colourOfLevel, dim, escapeControls, escapeEvent, escapeJson, isTerminal, Output } from '../terminal.ts'
+import { searchTop } from './search-top.ts'
 
 /** Damages named one by one; the rest is a number. */
 const DAMAGES_SHOWN = 10
@@ -17,11 +18,16 @@ interface Flags extends PlaceFlags {
   json?: boolean
   raw?: boolean
   limit?: number
+  top?: string
+  unseen?: string
 }
 
 export async function search(query: string | undefined, flags: Flags): Promise<number> {
   const { since, until, host, app, file, limit } = flags
   const request: PlaceRequest = { in: flags.in, q: query, since, until, host, app, file, limit, order: 'oldest' }
+  if (flags.unseen !== undefined && (flags.top === undefined || since === undefined)) {
+    throw usageError('--unseen goes with --top and --since: what is new since then')
+  }
   const place = await openPlace(flags)
   const output = new Output()
   const show = flags.json ? jsonLine : flags.raw ? rawLine : textLine
@@ -31,6 +37,7 @@ export async function search(query: string | undefined, flags: Flags): Promise<n
       process.stderr.write(`bucktail: not searched: ${escapeControls(`${where}: ${reason}`)}\n`)
   }
   try {
+    if (flags.top !== undefined) return await searchTop(place, request, { ...flags, top: flags.top })
     if (limit === undefined) {
       for await (const event of place.search(request, onDamage)) await output.write(show(event))
     } else {
