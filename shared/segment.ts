@@ -136,6 +136,21 @@ export async function readStoredBlock(
   return crc32(filter) === crc ? { stored, filter } : undefined
 }
 
+/**
+ * What is wrong with a block's own head and meta. Whoever has the directory does without them; without it, what they do
+ * not say is lost.
+ */
+export async function ownHeadDamage(file: SegmentFile, block: SegmentBlock): Promise<string | undefined> {
+  const bytes = await file.read(block.position, block.bodyPosition)
+  const head = decodeBlockHead(bytes, 0)
+  if (typeof head === 'string') return head
+  if (head.position !== block.position || head.bytes !== block.bytes || head.bodyCrc !== block.bodyCrc) {
+    return 'the head is not the one that the directory names'
+  }
+  const own = decodeBlockMeta(head, bytes.subarray(BLOCK_HEAD_BYTES))
+  return typeof own === 'string' ? own : undefined
+}
+
 /** The token filters of all blocks, in one read. Undefined for a block that has none, or whose filter is damaged. */
 export async function readFilters(
   file: SegmentFile,

@@ -215,21 +215,41 @@ test('damage: what is cut or flipped is named, what is whole is served, nothing 
   }
   t.equal((await run(['fsck', data])).code, 0, 'fsck finds nothing')
 
-  for (const store of ['index', 'archive']) {
+  const segments = ['index', 'archive'].map(store => {
     const folder = join(data, store, 'segments')
-    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter(name => name.endsWith('.seg'))
-      .slice(0, 1)) {
-      const bytes = readFileSync(join(folder, name))
-      bytes[Math.floor(bytes.length / 3)] ^= 1
-      writeFileSync(join(folder, name), bytes)
+    const name = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find(name => name.endsWith('.seg'))
+    return join(folder, name!)
+  })
+  const flip = (where: (bytes: Buffer) => number) => {
+    for (const path of segments) {
+      const bytes = readFileSync(path)
+      bytes[where(bytes)] ^= 1
+      writeFileSync(path, bytes)
     }
   }
+  const searchAll = () => run(['search', 'line', '--in', 'archive', '--json', '--data', data])
+
+  // A block as drawn in shared/segment-block: head, meta of as many bytes as stand at 12, body of as many as at 16.
+  const metaAt = 60
+  flip(() => metaAt)
+  const ofHeads = await run(['fsck', data])
+  t.equal(ofHeads.code, 3, 'fsck: exit code 3')
+  t.match(
+    ofHeads.stdout.toString(),
+    /damaged {2}archive\/segments\/.* own head: meta[\s\S]*damaged {2}index\/segments\/.* own head: meta/,
+  )
+  const spared = await searchAll()
+  t.equal(spared.code, 0, 'the directory says the same again: nothing is missing')
+  t.equal(spared.stdout.toString().trimEnd().split('\n').length, 2000)
+  flip(() => metaAt)
+  t.equal((await run(['fsck', data])).code, 0, 'as it was')
+
+  flip(bytes => metaAt + bytes.readUInt32BE(12) + Math.floor(bytes.readUInt32BE(16) / 2))
   const fsck = await run(['fsck', data])
   t.equal(fsck.code, 3, 'fsck: exit code 3')
   t.match(fsck.stdout.toString(), /damaged {2}archive\/segments\/[\s\S]*damaged {2}index\/segments\//)
 
-  const search = await run(['search', 'line', '--in', 'archive', '--json', '--data', data])
+  const search = await searchAll()
   t.equal(search.code, 3, 'search: exit code 3')
   t.match(search.stderr, /not searched: /)
   t.ok(search.stdout.toString().split('\n').length > 500, 'what is whole is found')

@@ -9,7 +9,7 @@ import { scanBucketFile } from '../../shared/bucket-file.ts'
 import { decodePacket, packetEvents } from '../../shared/packet.ts'
 import { realDisk } from '../../shared/real-disk.ts'
 import { decodeSealed } from '../../shared/sealed-json.ts'
-import { readDirectory, readFilters, readSegmentBlock } from '../../shared/segment.ts'
+import { ownHeadDamage, readDirectory, readFilters, readSegmentBlock } from '../../shared/segment.ts'
 import { checkDataVersion } from '../data-folder.ts'
 import { EXIT, failure, reasonOf } from '../fail.ts'
 import { openSegmentFile } from '../segment-on-disk.ts'
@@ -117,6 +117,8 @@ async function* inSegment(path: string, counts: Counts): AsyncGenerator<Omit<Fin
     for (const { reason } of filters) yield { kind: 'damaged', reason: `a filter of words: ${reason}` }
     for (const block of blocks) {
       counts.blocks++
+      const head = await ownHeadDamage(file, block)
+      if (head) yield { kind: 'damaged', position: block.position, reason: `a block's own head: ${head}` }
       try {
         await readSegmentBlock(file, block)
       } catch (error) {
