@@ -13,7 +13,14 @@ import {
   testSeed,
 } from './packets.test-support.ts'
 import { realDisk } from './real-disk.ts'
-import { encodeFooter, readDirectory, readFilters, readSegmentBlock, type SegmentFile } from './segment.ts'
+import {
+  encodeFooter,
+  ownHeadDamage,
+  readDirectory,
+  readFilters,
+  readSegmentBlock,
+  type SegmentFile,
+} from './segment.ts'
 import { catSegment, verifySegment } from './segment-file.ts'
 import { describeSegment, encodeSegmentManifest } from './segment-manifest.ts'
 import { tokensSought } from './segment-tokens.ts'
@@ -153,8 +160,10 @@ test('every cut is found and named, and whole blocks before it are served', asyn
 })
 
 test('every flipped byte is found and named, and costs its own block at most', async t => {
-  const { content, blocks } = write(someRuns(), 300)
+  const { content } = write(someRuns(), 300)
   const whole = await readAll(inMemory(content), [])
+  const blocks = await readDirectory(inMemory(content), fail)
+  for (const block of blocks) t.equal(await ownHeadDamage(inMemory(content), block), undefined)
   for (let at = 0; at < content.length; at++) {
     const flipped = Buffer.from(content)
     flipped[at] ^= 1 << (at % 8)
@@ -167,6 +176,7 @@ test('every flipped byte is found and named, and costs its own block at most', a
     if (!isHeadOnly && !sameBytes(bytes, expected))
       t.fail(`flip at ${at}: ${bytes.length} blocks instead of ${expected.length}`)
     if (isHeadOnly && !sameBytes(bytes, whole)) t.fail(`flip at ${at}: other bytes are served`)
+    if (isHeadOnly && !(await ownHeadDamage(inMemory(flipped), blocks[hit]))) t.fail(`flip at ${at}: goes unseen`)
     if (!isHeadOnly && damages.length === 0) t.fail(`flip at ${at}: no damage named`)
   }
   t.pass(`${content.length} flips`)
