@@ -166,6 +166,12 @@ test('copied, truncated, and the copy compressed at once: its rest is read', asy
   await until('read on', () => second.tailer.status().linesRead === 60)
   await second.stop()
   t.same(await textOf(b), [lines(0, 150), lines(150, 160)].sort())
+  const gaveUp = (await b.held()).manifests.flatMap(manifest => manifest.gaveUp)
+  t.match(
+    gaveUp,
+    [{ kind: 'alarm', reason: /if it was copied and truncated/ }],
+    'what was lost between the two is named',
+  )
 })
 
 test('a compressed file that is still being written waits for its end', async t => {

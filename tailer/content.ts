@@ -75,7 +75,7 @@ export class Content {
     })
   }
 
-  /** Told by its head and its last bytes. */
+  /** Told by its head and its last bytes: a file that is shorter by now has not got these. */
   async isBeginningOf(file: FoundFile, live: FoundFile): Promise<boolean> {
     const { size } = file.stat
     const ends = (handle: OpenFile) =>

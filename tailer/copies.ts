@@ -68,7 +68,8 @@ export class Copies {
     // The original may be as new to us as the copy.
     for (const live of found.ofSet(set)) {
       if (live === file || !isActiveName(live.path)) continue
-      if (live.stat.size >= file.stat.size && (await this.#content.isBeginningOf(file, live))) return true
+      // Whatever size it had when it was listed: lines, and the copy, may have come between that and the copy's listing.
+      if (await this.#content.isBeginningOf(file, live)) return true
     }
     return false
   }

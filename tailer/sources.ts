@@ -62,6 +62,8 @@ const PAUSE_MS_PER_FILE = 5
 const LOOK_PAUSE_MS_MAX = 30_000
 const COMPRESSED_SHORT = 'the compressed file has less than what was read of the plain one: nothing is missing'
 const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a file of its own'
+const COMPRESSED_MEANWHILE =
+  'found again only in a compressed file: if it was copied and truncated, lines written between the two cannot be proven'
 const COPIED_AND_TRUNCATED = 'copied and truncated: lines written between the copy and the truncation cannot be proven'
 
 export class Sources {
@@ -382,7 +384,9 @@ export class Sources {
         const isCopy = source.isLost || source.ino !== file.stat.ino
         const isTruncation = isCopy && isActiveName(source.path) && !isActiveName(file.path)
         await this.#moveTo(source, file, found)
-        if (isTruncation && file.packed === undefined) await this.#table.alarm(source, COPIED_AND_TRUNCATED)
+        // A renamed file that was compressed before a look saw it, or a copy that was: nothing tells which.
+        if (isTruncation)
+          await this.#table.alarm(source, file.packed === undefined ? COPIED_AND_TRUNCATED : COMPRESSED_MEANWHILE)
         return
       }
       if (relates === 'prefix' && file !== atInode && !isActiveName(file.path)) prefix ??= file

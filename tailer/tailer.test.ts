@@ -106,6 +106,36 @@ test('copy and truncate: the copy is not sent again, its rest is read, the trunc
   t.same((await textOf(b)).sort(), [lines(0, 10), lines(10, 14)].sort())
 })
 
+test('a copy that is made while a look lists the files is not read beside its original', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  await writeFile(`${path}.1`, '')
+  const { disk } = b.world
+  let isCopied = false
+  b.world.disk = {
+    ...disk,
+    list: async folder => (await disk.list(folder)).sort(),
+    async stat(of) {
+      const stat = await disk.stat(of)
+      if (of === path && !isCopied) {
+        isCopied = true
+        await appendFile(path, lines(10, 20))
+        await copyFile(path, `${path}.1`)
+      }
+      return stat
+    },
+  }
+  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, 'app.log*') }] })
+  await until('held back', () => tailer.status().heldBack.length === 1)
+  await until('read', () => tailer.status().linesRead === 20)
+  await truncate(path, 0)
+  await appendFile(path, lines(20, 22))
+  await until('new lines', () => tailer.status().linesRead === 22)
+  await stop()
+  t.same((await textOf(b)).sort(), [lines(0, 20), lines(20, 22)].sort())
+})
+
 test('copy and truncate while the tailer is down: the rest of the copy is read as the same source', async t => {
   const b = await bench(t)
   const path = join(b.logFolder, 'app.log')
