@@ -104,7 +104,7 @@ export class Histories {
 
   start(request: HistoryRequest): Promise<HistoryStatus> {
     const turn = this.#turn.then(() => this.#start(request))
-    this.#turn = turn.catch(() => undefined)
+    this.#turn = turn.catch(() => undefined) // told to who asked; the next turn does not depend on it
     return turn
   }
 

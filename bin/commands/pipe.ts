@@ -12,7 +12,6 @@ import { Output } from '../terminal.ts'
 const NEWLINE = 0x0a
 /** A line whose end does not come is kept in memory up to here, then written in parts (it stays one line). */
 const PART_BYTES_MAX = 1024 * 1024
-const IDLE_LOOK_MS = 5_000
 
 interface Flags extends SettingsFlags {
   app: string
@@ -29,9 +28,7 @@ export async function pipe(flags: Flags): Promise<number> {
   // Ctrl-C goes to the whole pipeline: the end of the input is waited for, or its last lines would be lost.
   process.on('SIGINT', () => undefined)
   process.once('SIGTERM', () => process.stdin.destroy())
-  const timer = setInterval(() => {
-    if (writer.isIdle) void writer.finish().catch(() => undefined) // the next append meets the same disk, and tells
-  }, IDLE_LOOK_MS)
+  const stopFinishing = writer.finishWhenIdle()
 
   let rest: Buffer = Buffer.alloc(0)
   let lines = 0
@@ -57,7 +54,7 @@ export async function pipe(flags: Flags): Promise<number> {
       error,
     )
   } finally {
-    clearInterval(timer)
+    stopFinishing()
   }
   return EXIT.fine
 }

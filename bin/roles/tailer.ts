@@ -67,7 +67,10 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
   }
   const journal =
     own.journald && !isOnce
-      ? followJournal(world, { spool, from: own.from === 'end' ? 'end' : 'beginning' }, signal)
+      ? followJournal(world, { spool, from: own.from === 'end' ? 'end' : 'beginning' }, signal).catch(error =>
+          // The files are tailed all the same.
+          world.log.error('the journal is not followed: its folder in the spool cannot be used', { spool, error }),
+        )
       : undefined
   return {
     listens: [`http ${face.address}`],

@@ -14,7 +14,6 @@ const READ_BYTES = 1024 * 1024
 /** journalctl ends when it is updated, or the journal is rotated away under it. */
 const RESTART_MS = 1_000
 const RESTART_MS_MAX = 30_000
-const IDLE_LOOK_MS = 5_000
 const STDERR_BYTES_MAX = 2_000
 
 export interface JournaldOptions {
@@ -62,9 +61,7 @@ async function followOnce(
   })
   const stop = () => child.kill()
   signal.addEventListener('abort', stop, { once: true })
-  const idle = setInterval(() => {
-    if (writer.isIdle) void writer.finish().catch(() => undefined) // the next append meets the same disk, and tells
-  }, IDLE_LOOK_MS)
+  const stopFinishing = writer.finishWhenIdle()
   let stderr = ''
   child.stderr.on('data', part => {
     stderr = (stderr + part).slice(-STDERR_BYTES_MAX)
@@ -85,7 +82,7 @@ async function followOnce(
     // The disk took nothing, or there is no journalctl: what was not appended is read again.
     return { reached, problem: (error as Error).message }
   } finally {
-    clearInterval(idle)
+    stopFinishing()
     signal.removeEventListener('abort', stop)
     child.kill()
   }

@@ -16,6 +16,7 @@ const FILE_BYTES_MAX = 64 * 1024 * 1024
 const WAITING_BYTES_MAX = 8 * 1024 * 1024
 /** A file that gets nothing for so long is finished: a quiet process must not keep a file in mid-air for days. */
 const IDLE_MS_MAX = 30_000
+const IDLE_LOOK_MS = 5_000
 const APP = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/
 
 /** The name cannot be that of an application here. */
@@ -77,6 +78,14 @@ export class SpoolWriter {
   /** Nothing waits and nothing came for a while: its file should be finished. */
   get isIdle(): boolean {
     return this.#next === undefined && this.#world.clock.monotonic() - this.#usedAt >= IDLE_MS_MAX
+  }
+
+  /** From now on its file is finished whenever it is idle, until the answer is called. */
+  finishWhenIdle(): () => void {
+    const timer = setInterval(() => {
+      if (this.isIdle) void this.finish().catch(() => undefined) // the next append meets the same disk, and tells
+    }, IDLE_LOOK_MS)
+    return () => clearInterval(timer)
   }
 
   /** What was given is written; the file is left to the tailer. The next line begins another one. */
