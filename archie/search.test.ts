@@ -185,3 +185,44 @@ test('bucket files in a folder are searched without a buck', async t => {
     Array.from({ length: 200 }, (_, i) => `line ${i}\n`),
   )
 })
+
+test('lines that are indexed and lie in a fresh packet of another epoch too are summed once', async t => {
+  const site = await SmallSite.start(t.testdir(), { bucks: 2 })
+  t.teardown(() => site.close())
+  const startMs = Date.parse('2026-03-01T00:00:00Z')
+  const line = (k: number) => ({ text: `line ${k}`, host: 'web1', timeMs: startMs + 1000 * k })
+  const source = '0123456789abcdef0123'
+  // Read again from line 40 on by a process that did not know that the index has up to line 100.
+  const first = site.packAt(
+    source,
+    0,
+    Array.from({ length: 100 }, (_, k) => line(k)),
+  )
+  const again = site.packAt(
+    source,
+    first.offsetOf(40),
+    Array.from({ length: 90 }, (_, k) => line(40 + k)),
+  )
+  // Other bytes at an offset that is taken: a different event, counted too.
+  const differs = site.packAt(source, first.offsetOf(7), [{ ...line(7), text: 'LINE 7' }])
+  await site.index.add([first.packet], { manifests: [], gone: [] })
+  await site.send(again.packet)
+  await site.send(differs.packet)
+  const fresh = new FreshSource(() => site.holders(), site.index, site.world)
+  const requests = [
+    {},
+    { query: parseQuery('"line 9"') },
+    { host: 'web1' },
+    { sinceNs: BigInt(startMs + 60_000) * 1_000_000n },
+    { source },
+  ]
+  for (const request of requests) {
+    const asked: SummaryRequest = { query: parseQuery(''), volume: true, tops: TOP_FIELDS, ...request }
+    const tally = new Tally(asked)
+    const found: SearchRequest = { query: parseQuery(''), order: 'oldest', ...request }
+    for await (const event of searchRecent({ index: site.index, fresh }, found, () => undefined)) tally.add(event)
+    const sum = await summariseRecent({ index: site.index, fresh }, asked, () => undefined)
+    t.same(sum, tally.result())
+    if (Object.keys(request).length === 0) t.equal(sum.events, 131)
+  }
+})

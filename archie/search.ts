@@ -6,15 +6,12 @@
 //   index.search ────────────────────────────────────────┘
 // The list of fresh packets is taken before the index is asked: one that is indexed in between is in both, never in none.
 import { compareFound, eventId, type FoundEvent, LEVELS, TIME_IS_GUESSED } from '../shared/events.ts'
-import type { PacketId, SourceName } from '../shared/messages.ts'
 import { packetKey } from '../shared/packet.ts'
-import { RangeSet } from '../shared/ranges.ts'
 import { openPacketBlock } from '../shared/search/packet-block.ts'
 import { Question } from '../shared/search/question.ts'
 import type { SearchedBlock } from '../shared/search/searched-block.ts'
-import { matchingRows, sumBlock } from '../shared/search/sum-block.ts'
-import { Tally } from '../shared/search/tally.ts'
-import type { Damage, EventStore, SearchRequest, SummaryRequest } from '../shared/stores.ts'
+import { matchingRows } from '../shared/search/sum-block.ts'
+import type { Damage, EventStore, SearchRequest } from '../shared/stores.ts'
 import type { FreshPacket, FreshSource } from './fresh-source.ts'
 
 /** A search waits so long for the bucks to say what is new. */
@@ -85,31 +82,9 @@ export async function* searchFresh(
   }
 }
 
-/** Sums over fresh packets: from their columns, unless some of them hold the same bytes twice. */
-export async function sumFresh(
-  source: FreshPackets,
-  packets: FreshPacket[],
-  request: SummaryRequest,
-  onDamage: (damage: Damage) => void,
-): Promise<Tally> {
-  const tally = new Tally(request)
-  if (overlap(packets)) {
-    const those = { ...source, packets: () => packets, load: (id: PacketId) => source.load(id) }
-    for await (const event of once(searchFresh(those, { ...request, order: 'newest' }, onDamage))) tally.add(event)
-    return tally
-  }
-  const question = new Question(request)
-  for (const packet of packets) {
-    request.signal?.throwIfAborted()
-    if (!couldMatch(packet, question)) continue
-    await withFresh(source, packet, onDamage, block => sumBlock(block, question, tally))
-  }
-  return tally
-}
-
 /** What `look` answers; undefined: indexed meanwhile and dropped here, or not to be had, which is told. */
-async function withFresh<T>(
-  source: FreshPackets,
+export async function withFresh<T>(
+  source: Pick<FreshPackets, 'load' | 'blocks'>,
   packet: FreshPacket,
   onDamage: (damage: Damage) => void,
   look: (block: SearchedBlock) => T,
@@ -136,7 +111,7 @@ function nameOf({ id }: FreshPacket): string {
   return `packet ${id.epoch}/${id.sequence} of tailer ${id.tailer}`
 }
 
-function foundIn(block: SearchedBlock, packet: FreshPacket, question: Question): FoundEvent[] {
+export function foundIn(block: SearchedBlock, packet: FreshPacket, question: Question): FoundEvent[] {
   const rows = matchingRows(block, question).list()
   if (rows.length === 0) return []
   const { tailer, epoch, sequence } = packet.id
@@ -176,22 +151,8 @@ function foundIn(block: SearchedBlock, packet: FreshPacket, question: Question):
   return found
 }
 
-/** Whether two of them have bytes of one source in common: an opening that no buck heard can make that. */
-function overlap(packets: FreshPacket[]): boolean {
-  const held = new Map<SourceName, RangeSet>()
-  for (const { runs } of packets) {
-    for (const { source, from, to } of runs) {
-      const ranges = held.get(source) ?? new RangeSet()
-      held.set(source, ranges)
-      if (ranges.overlaps(from, to)) return true
-      ranges.add(from, to)
-    }
-  }
-  return false
-}
-
 /** By the header and the runs alone: nothing is inflated. */
-function couldMatch({ header, runs, names }: FreshPacket, question: Question): boolean {
+export function couldMatch({ header, runs, names }: FreshPacket, question: Question): boolean {
   return question.couldHoldTimes(header) && question.couldHoldRuns({ runs, names })
 }
 

@@ -2,26 +2,28 @@
 //
 //   fresh packets now ▸ which of them does the index lack? ▸ its sums ▸ and now? ─ the same ─▶ its sums + those packets'
 //                      └──────────────── not the same: the porter was at work; once more ◀┘
-// A packet that the index lacked before and after is in none of its sums; one that it had before is in all of them.
+// A packet that the index lacked before and after is in none of its sums; one that it had before is in all of them. Lines of
+// it may all the same be there, from another packet: which of its sources' bytes the index has is asked too (sum-fresh.ts).
 import { packetKey } from '../shared/packet.ts'
 import { Tally } from '../shared/search/tally.ts'
 import type { Damage, EventStore, Summary, SummaryRequest } from '../shared/stores.ts'
 import type { FreshPacket, FreshSource } from './fresh-source.ts'
-import { REFRESH_MS_MAX, sumFresh } from './search.ts'
+import { REFRESH_MS_MAX } from './search.ts'
+import { sumFresh } from './sum-fresh.ts'
 
 /** A porter at work adds about once a second. After so many tries a packet may be counted twice or not at all. */
 const TRIES_MAX = 4
 
 export async function summariseRecent(
-  parts: { index: Pick<EventStore, 'summarise' | 'lacking'>; fresh: FreshSource },
+  parts: { index: Pick<EventStore, 'summarise' | 'lacking' | 'rangesOf' | 'search'>; fresh: FreshSource },
   request: SummaryRequest,
   onDamage: (damage: Damage) => void,
 ): Promise<Summary> {
   await parts.fresh.refreshWithin(REFRESH_MS_MAX)
   for (const gap of parts.fresh.gaps()) onDamage(gap)
-  const held = parts.fresh.packets()
-  let lacking = await lackingOf(parts.index, held)
+  let lacking = await lackingOf(parts.index, parts.fresh.packets())
   for (let tries = 1; ; tries++) {
+    const held = await parts.index.rangesOf(new Set(lacking.flatMap(({ runs }) => runs.map(run => run.source))))
     const indexed = await parts.index.summarise(request, onDamage)
     const stillLacking = await lackingOf(parts.index, lacking)
     const isExact = stillLacking.length === lacking.length
@@ -32,7 +34,7 @@ export async function summariseRecent(
     tally.isComplete &&= isExact
     // What the index cannot rank is not ranked for the last seconds only.
     const tops = request.tops?.filter(field => indexed.tops[field] !== undefined)
-    tally.merge((await sumFresh(parts.fresh, lacking, { ...request, tops }, onDamage)).result())
+    tally.merge((await sumFresh({ ...parts, held }, lacking, { ...request, tops }, onDamage)).result())
     const sum = tally.result()
     for (const field of request.tops ?? []) if (indexed.tops[field] === undefined) delete sum.tops[field]
     return sum

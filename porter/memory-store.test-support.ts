@@ -67,6 +67,11 @@ export class MemoryStore implements EventStore {
     return tally.result()
   }
 
+  async rangesOf(sources: Iterable<string>): Promise<Map<string, RangeSet>> {
+    const totals = new Map((await this.totals()).map(sum => [sum.source, sum.ranges]))
+    return new Map([...sources].flatMap(source => (totals.has(source) ? [[source, totals.get(source)!]] : [])))
+  }
+
   async totals(): Promise<SourceTotals[]> {
     this.#check()
     const totals = new Map<string, SourceTotals>()

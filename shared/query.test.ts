@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { test } from 'tap'
 import { QueryError, type QueryNode } from './query/syntax.ts'
 import { parseQuery, type Searchable } from './query.ts'
-import { templateOf } from './search/shape.ts'
+import { shapeIdOf } from './search/shape.ts'
 
 function event(line: string | Buffer, fields: Partial<Searchable> = {}): Searchable {
   return { bytes: Buffer.from(line as string), host: '', app: '', level: '', path: '', ...fields }
@@ -421,7 +421,7 @@ function slowly(node: QueryNode, line: Searchable): boolean {
     case 'regex':
       return new RegExp(node.source).test(line.bytes.toString('utf8'))
     case 'template':
-      return templateOf(line.bytes) === node.id
+      return shapeIdOf(line.bytes) === node.id
     case 'everything':
       return true
   }

@@ -10,7 +10,7 @@ import type { LiveSegment } from './catalogue-state.ts'
 import { Contested } from './contested.ts'
 import type { FoundEvent } from './events.ts'
 import type { Gone, Manifest } from './manifest.ts'
-import type { Bucket, PacketId } from './messages.ts'
+import type { Bucket, PacketId, SourceName } from './messages.ts'
 import type { Packet } from './packet.ts'
 import { RangeSet } from './ranges.ts'
 import { SearchedBlocks } from './search/searched-blocks.ts'
@@ -229,6 +229,16 @@ export class SegmentStore implements EventStore {
       }
     }
     return [...totals.values()].sort((a, b) => (a.source < b.source ? -1 : 1))
+  }
+
+  async rangesOf(sources: Iterable<SourceName>): Promise<Map<SourceName, RangeSet>> {
+    await this.#catalogue.refresh()
+    const ranges = new Map<SourceName, RangeSet>()
+    for (const source of sources) {
+      const held = this.#catalogue.state.ranges.get(source)
+      if (held) ranges.set(source, new RangeSet(held))
+    }
+    return ranges
   }
 
   async words(): Promise<Words> {

@@ -5,7 +5,7 @@ import type { Gone, Manifest } from './manifest.ts'
 import type { Bucket, PacketId, SourceName } from './messages.ts'
 import type { Packet } from './packet.ts'
 import type { Query } from './query.ts'
-import type { RangeSet } from './ranges.ts'
+import type { Range, RangeSet } from './ranges.ts'
 
 export interface StorePass {
   signal?: AbortSignal
@@ -47,6 +47,8 @@ export interface EventQuestion extends StorePass {
   /** A glob over the path, or a part of it. */
   file?: string
   source?: SourceName
+  /** With `source`: those that begin in [from, to) of it. A place may give others beside. */
+  offsets?: Range
   onProgress?(done: { blocks: number; ofBlocks: number; bytes: number }): void
 }
 
@@ -127,6 +129,8 @@ export interface EventStore {
   eventPackets?(request: EventQuestion, onDamage?: (damage: Damage) => void): AsyncGenerator<Packet[]>
   /** Sums over exactly the events that `search` would give. */
   summarise(request: SummaryRequest, onDamage?: (damage: Damage) => void): Promise<Summary>
+  /** Which bytes of these sources are here; sources of which there are none may be left out. Cheap: nothing is read. */
+  rangesOf(sources: Iterable<SourceName>): Promise<Map<SourceName, RangeSet>>
   /** Sums per source over everything held. */
   totals(): Promise<SourceTotals[]>
   /** Manifests and gone-words kept, of all buckets. */

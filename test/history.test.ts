@@ -262,6 +262,7 @@ function bound(store: EventStore): EventStore {
     add: (...args) => store.add(...args),
     search: (...args) => store.search(...args),
     summarise: (...args) => store.summarise(...args),
+    rangesOf: sources => store.rangesOf(sources),
     totals: () => store.totals(),
     words: () => store.words(),
     sequences: () => store.sequences(),

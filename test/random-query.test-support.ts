@@ -1,7 +1,7 @@
 // Queries as somebody might ask them who sees these lines: most of them find something, some cannot.
 import type { FoundEvent } from '../shared/events.ts'
 import { withoutLineEnd } from '../shared/events.ts'
-import { templateOf } from '../shared/search/shape.ts'
+import { shapeIdOf } from '../shared/search/shape.ts'
 
 const DEPTH_MAX = 2
 
@@ -51,7 +51,7 @@ export class RandomQueries {
       () => quoted(this.#digits(line)),
       () => this.#regex(line),
       () => this.#regex(line),
-      () => `template:${templateOf(event.bytes)}`,
+      () => `template:${shapeIdOf(event.bytes)}`,
       () => this.#field(event),
       () => quoted(`${word}${this.#pick(words)}`),
     ])()

@@ -1,6 +1,8 @@
 // The promise of every search: exactly what a plain scan of all lines with the matcher gives, in the order asked for.
 import { type Test, test } from 'tap'
-import { type FreshPackets, searchFresh, sumFresh } from '../archie/search.ts'
+import { type FreshPackets, searchFresh } from '../archie/search.ts'
+import { sumFresh } from '../archie/sum-fresh.ts'
+import { MemoryStore } from '../porter/memory-store.test-support.ts'
 import { analyseText, ModeMemory } from '../shared/columns/columns-block.ts'
 import { requestFilter } from '../shared/event-filter.ts'
 import { compareFound, type Events, eventAt, type FoundEvent, LEVELS, walkEvents } from '../shared/events.ts'
@@ -92,6 +94,7 @@ async function asFresh(_: Test, packets: Packet[]): Promise<Searched> {
     load: async id => byKey.get(packetKey(id)),
     blocks: new WeightedCache(500_000),
   }
+  const alone = { fresh: source, index: new MemoryStore(), held: new Map() }
   const onDamage = ({ where, reason }: Damage) => {
     throw new Error(`${where}: ${reason}`)
   }
@@ -103,7 +106,7 @@ async function asFresh(_: Test, packets: Packet[]): Promise<Searched> {
         yield event
       }
     },
-    summarise: async request => (await sumFresh(source, known, request, onDamage)).result(),
+    summarise: async request => (await sumFresh(alone, known, request, onDamage)).result(),
   }
 }
 

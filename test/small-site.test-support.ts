@@ -151,16 +151,27 @@ export class SmallSite {
       offset: 0,
     }
     this.#offsets.set(`${host} ${path}`, place)
+    const { packet, to } = this.packAt(place.source, place.offset, lines, bucket)
+    place.offset = to
+    return packet
+  }
+
+  /** One packet of lines that lie in a source from this offset on; `offsetOf` tells where each of them begins. */
+  packAt(
+    source: string,
+    from: number,
+    lines: TestLine[],
+    bucket = Math.floor(Date.now() / 10_000) * 10,
+  ): { packet: Packet; to: number; offsetOf(line: number): number } {
+    const { host = 'web1', app = 'shop', path = `/var/log/${app}.log` } = lines[0]
     const bytes = lines.map(({ text }) => Buffer.from(`${text}\n`))
     const ends = new Uint32Array(lines.length)
     let end = 0
     for (const [i, line] of bytes.entries()) ends[i] = end += line.length
-    const from = place.offset
-    place.offset += end
-    return encodePacket(
+    const packet = encodePacket(
       { tailer: this.keys.id, epoch: this.epoch, sequence: ++this.#sequence, bucket },
       {
-        runs: [{ source: place.source, host, path, app, from, to: from + end, start: 0, events: lines.length }],
+        runs: [{ source, host, path, app, from, to: from + end, start: 0, events: lines.length }],
         bytes: Buffer.concat(bytes),
         ends,
         lines: new Uint16Array(lines.length).fill(1),
@@ -175,6 +186,7 @@ export class SmallSite {
         names: [''],
       },
     )
+    return { packet, to: from + end, offsetOf: line => from + (line === 0 ? 0 : ends[line - 1]) }
   }
 
   /** To two bucks that run, as a tailer does. Answers which. */

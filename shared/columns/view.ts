@@ -8,7 +8,6 @@ import { type ColumnsHeader, inflateFrame, readColumnsHeader } from './columns-b
 import { VARINTS } from './core/columns.ts'
 import { decodeEventColumns, type EventColumns, endsOf } from './event-columns.ts'
 import { type Rows, RowWriter } from './rows.ts'
-import { templateId } from './template-id.ts'
 import {
   type IntegerBody,
   type Part,
@@ -64,7 +63,6 @@ export class ColumnsView {
   #lineEnds: Uint32Array | undefined
   #eventEnds: Uint32Array | undefined
   #rawStarts: Uint32Array | undefined
-  readonly #ids: (string | undefined)[] = []
   readonly #values = new Map<object, Int32Array | Uint32Array | Uint8Array | Texts>()
 
   constructor(header: ColumnsHeader) {
@@ -106,12 +104,6 @@ export class ColumnsView {
     for (const value of this.#values.values())
       held += value instanceof Object && 'starts' in value ? value.starts.byteLength : value.byteLength
     return held
-  }
-
-  /** The template's name, the same in every block: 16 hex digits. */
-  idOf(template: Template): string {
-    this.#ids[template.number] ??= templateId(template)
-    return this.#ids[template.number]!
   }
 
   /** Of every line: number of its template; 0 for none. */

@@ -15,7 +15,7 @@ import { HeldPackets } from '../held-packets.ts'
 import type { Gone, Manifest } from '../manifest.ts'
 import { type Bucket, type PacketId, type SourceName, SUM_BYTES } from '../messages.ts'
 import type { Packet } from '../packet.ts'
-import type { RangeSet } from '../ranges.ts'
+import { RangeSet } from '../ranges.ts'
 import type {
   Added,
   Damage,
@@ -29,6 +29,7 @@ import type {
 import type { World } from '../world.ts'
 import { Addition } from './addition.ts'
 import { Bulk, type Outcome } from './bulk.ts'
+import { bodiesOf } from './bulk-body.ts'
 import { type ElasticAccess, ElasticConnection } from './connection.ts'
 import { ElasticError, IndexMissingError } from './errors.ts'
 import { Holdings } from './holdings.ts'
@@ -142,6 +143,21 @@ export class ElasticStore implements EventStore {
     return this.#noted('reading', () => totalsOf(this.#connection, this.#names.alias, sources))
   }
 
+  async rangesOf(sources: Iterable<SourceName>): Promise<Map<SourceName, RangeSet>> {
+    await this.#refresh()
+    const ranges = new Map<SourceName, RangeSet>()
+    for (const source of sources) {
+      for (const day of this.#holdings.days.values()) {
+        const held = day.sources.get(source)?.ranges
+        if (!held) continue
+        const sum = ranges.get(source) ?? new RangeSet()
+        for (const [from, to] of held) sum.add(from, to)
+        ranges.set(source, sum)
+      }
+    }
+    return ranges
+  }
+
   words(): Promise<{ manifests: Manifest[]; gone: Gone[] }> {
     return this.#noted('reading', () => readWords(this.#connection, this.#names.all))
   }
@@ -194,13 +210,13 @@ export class ElasticStore implements EventStore {
     const left: Reject[] = []
     let indexed = 0
     const documents = [...rejects.values()].map(({ index, id, document }) => {
-      return { target: index, id, json: JSON.stringify(document), packet: 0 }
+      return { target: index, id, json: JSON.stringify(document) }
     })
     const onOutcome = ({ id }: { id: string }, outcome: { kind: string; reason?: string }) => {
       if (outcome.kind === 'rejected') left.push({ ...(rejects.get(id) as Reject), reason: outcome.reason ?? '' })
       else indexed++
     }
-    await this.#bulk.send(documents, onOutcome, pass.signal, true)
+    await this.#bulk.send(bodiesOf(documents), onOutcome, pass.signal, true)
     await this.rejects.replace(left)
     return { indexed, refused: left.length }
   }
@@ -288,8 +304,8 @@ export class ElasticStore implements EventStore {
 
   async #keepPast(day: string): Promise<void> {
     const marks = [...pastMarksOf(this.#holdings.days.get(day)?.packets ?? new HeldPackets())]
-    const documents = marks.map(({ id, json }) => ({ target: this.#names.write(PAST), id, json, packet: 0 }))
-    await this.#bulk.send(documents, failIfRejected, undefined, true)
+    const documents = marks.map(({ id, json }) => ({ target: this.#names.write(PAST), id, json }))
+    await this.#bulk.send(bodiesOf(documents), failIfRejected, undefined, true)
     for (const { id, source } of marks) this.#holdings.learn(PAST, id, source)
   }
 

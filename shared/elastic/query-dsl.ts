@@ -8,6 +8,7 @@
 //   only punctuation     everything                                                      candidates
 //   host: app: level:    keyword, either case                                            exact for ASCII
 //   /regular/            a text that it must contain, like *part*; else everything       candidates
+import { asksForDropped } from '../dropped.ts'
 import { fold, isAscii } from '../query/letters.ts'
 import type { QueryField, QueryNode } from '../query/syntax.ts'
 import { requiredText } from '../search/literals.ts'
@@ -32,14 +33,16 @@ const FIELDS: Record<QueryField, string> = {
 
 /** Everything of the question but the order. */
 export function candidatesOf(question: EventQuestion): Candidates {
-  const { query, sinceNs, untilNs, host, app, level, file, source } = question
+  const { query, sinceNs, untilNs, host, app, level, file, source, offsets } = question
   const parts = [candidatesOfNode(query.root)]
   const exactly = (query: Dsl) => parts.push({ query, isExact: true })
   if (sinceNs !== undefined || untilNs !== undefined) parts.push(timeRange(sinceNs, untilNs))
   if (host) exactly({ term: { 'host.name': host } })
   if (app) exactly({ term: { 'service.name': app } })
   if (level) exactly({ term: { 'log.level': level } })
+  if (!asksForDropped(question)) exactly({ bool: { must_not: [{ term: { 'log.level': 'dropped' } }] } })
   if (source) exactly({ term: { 'bucktail.source': source } })
+  if (source && offsets) exactly({ range: { 'log.offset': { gte: offsets[0], lt: offsets[1] } } })
   if (file) parts.push(fileCandidates(file))
   return all(parts)
 }

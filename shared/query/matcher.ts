@@ -1,6 +1,6 @@
 // From the tree of a query to functions over events and blocks of text. Everything is compiled once.
 import type { Query, Searchable } from '../query.ts'
-import { templateOf } from '../search/shape.ts'
+import { shapeIdOf } from '../search/shape.ts'
 import { fold } from './letters.ts'
 import { createNeedle, type Needle } from './needle.ts'
 import { compilePattern } from './pattern.ts'
@@ -55,7 +55,7 @@ function compile(node: QueryNode): Compiled {
       return { test: (event, end) => pattern.isIn(event.bytes.toString('utf8', 0, end)), cost: 2 }
     }
     case 'template':
-      return { test: event => templateOf(event.bytes) === node.id, cost: 1 }
+      return { test: event => shapeIdOf(event.bytes) === node.id, cost: 1 }
     case 'all':
       return all(node.of.map(compile))
     case 'any':

@@ -1,6 +1,6 @@
 // From the text of a query to its tree. Recursive descent, one character of look-ahead, offsets in UTF-16 units.
 import { LEVELS } from '../events.ts'
-import { isTemplateId } from '../search/shape.ts'
+import { isShapeId } from '../search/shape.ts'
 import { compilePattern, PATTERN_STEPS_MAX, PatternError } from './pattern.ts'
 
 export const QUERY_BYTES_MAX = 4096
@@ -192,7 +192,7 @@ class Parser {
     this.#at += 'template:'.length
     const { parts } = this.#pattern()
     const id = parts.join('*').toLowerCase()
-    if (!isTemplateId(id)) {
+    if (!isShapeId(id)) {
       const hint = 'Take it from the templates of a ranking (top?by=templates); for the text itself use quotes.'
       this.#fail(at, `"${id}" names no template: 16 hexadecimal digits do`, hint)
     }

@@ -1,7 +1,9 @@
 // What a search asks, compiled once: of a segment, then of a block, then of its rows, the cheaper question first.
+import { asksForDropped, mayHoldDropped } from '../dropped.ts'
 import { pathMatcher } from '../event-filter.ts'
-import { LEVELS, type Run } from '../events.ts'
+import { DROPPED, LEVELS, type Run } from '../events.ts'
 import type { Query } from '../query.ts'
+import type { RangeSet } from '../ranges.ts'
 import type { TokenFilter } from '../segment-tokens.ts'
 import type { EventQuestion } from '../stores.ts'
 import { Plan } from './plan.ts'
@@ -21,6 +23,7 @@ export class Question {
   readonly #request: EventQuestion
   readonly #isPath: ((path: string) => boolean) | undefined
   readonly #level: number
+  readonly #isDroppedShown: boolean
 
   constructor(request: EventQuestion) {
     this.#request = request
@@ -28,6 +31,7 @@ export class Question {
     this.plan = new Plan(request.query)
     this.#isPath = request.file ? pathMatcher(request.file) : undefined
     this.#level = request.level ? LEVELS.indexOf(request.level) : -1
+    this.#isDroppedShown = asksForDropped(request)
   }
 
   couldHold(
@@ -35,7 +39,7 @@ export class Question {
       events: number
       hosts?: string[]
       apps?: string[]
-      sources: { source: string; path: string }[]
+      sources: { source: string; path: string; ranges: RangeSet }[]
     },
   ): boolean {
     const { host, app } = this.#request
@@ -45,7 +49,7 @@ export class Question {
       this.#couldHoldLevel(summary.levels) &&
       (!host || !summary.hosts || summary.hosts.includes(host)) &&
       (!app || !summary.apps || summary.apps.includes(app)) &&
-      summary.sources.some(part => this.isRun(part))
+      summary.sources.some(part => this.isRun(part) && this.#reachesAny(part))
     )
   }
 
@@ -58,7 +62,7 @@ export class Question {
     return (
       (!host || names.includes(host) || runs.some(run => run.host === host)) &&
       (!app || names.includes(app) || runs.some(run => run.app === app)) &&
-      runs.some(run => this.isRun(run))
+      runs.some(run => this.isRun(run) && this.#reaches(run))
     )
   }
 
@@ -90,6 +94,9 @@ export class Question {
     if (this.#level >= 0) {
       const { levels } = block.fields
       rows = filtered(rows, levels.length, i => levels[i] === this.#level)
+    } else if (!this.#isDroppedShown && mayHoldDropped(block.names)) {
+      const { levels } = block.fields
+      rows = filtered(rows, levels.length, i => levels[i] !== DROPPED)
     }
     return rows
   }
@@ -117,6 +124,16 @@ export class Question {
       from = to
     }
     return rows
+  }
+
+  #reachesAny({ ranges }: { ranges: RangeSet }): boolean {
+    const { source, offsets } = this.#request
+    return !source || !offsets || ranges.overlaps(...offsets)
+  }
+
+  #reaches({ from, to }: Run): boolean {
+    const { source, offsets } = this.#request
+    return !source || !offsets || (from < offsets[1] && to > offsets[0])
   }
 
   #couldHoldTimes({ leastNs, greatestNs }: { leastNs: bigint; greatestNs: bigint }): boolean {

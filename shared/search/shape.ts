@@ -1,6 +1,7 @@
 // The shape of a line: its words and punctuation, with a mark where something differs from line to line. Lines that one
 // statement of a program wrote have one shape, wherever and whenever; so it is a function of the line alone, and its hash
-// names it for good: `template:ID` in a query, "templates" in a ranking.
+// names it for good: `template:ID` in a query, "templates" in a ranking. (What the columns codec calls a template is a thing
+// of one block, with a number in it and no name.)
 //
 //   Dec 10 07:13:56 LabSZ sshd[24227]: Failed password for root from 5.36.59.76 port 42393 ssh2
 //   <*> <*> <*> LabSZ sshd[<*>]: Failed password for root from <*> port <*> <*>
@@ -107,10 +108,10 @@ function mixed(hash: number): number {
 }
 
 /** Of an event's bytes: what `template:` compares. */
-export function templateOf(bytes: Buffer): string {
+export function shapeIdOf(bytes: Buffer): string {
   return shapeId(shapeOf(bytes))
 }
 
-export function isTemplateId(text: string): boolean {
+export function isShapeId(text: string): boolean {
   return /^[0-9a-f]{16}$/.test(text)
 }
