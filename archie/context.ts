@@ -1,11 +1,9 @@
-// The lines around an event in its source. Searched in growing spans of time around it, because a source may be years long.
-import type { FoundEvent } from '../shared/events.ts'
+// The lines around an event in its source. A source may be years long, so only those of its bytes are looked at in which so
+// many events must lie; only where some are missing there (a hole, an end) is the rest of that side looked at too.
+import { EVENT_BYTES_MAX, type FoundEvent } from '../shared/events.ts'
 import { parseQuery } from '../shared/query.ts'
+import type { Range } from '../shared/ranges.ts'
 import type { SearchRequest } from '../shared/stores.ts'
-
-const MINUTE_NS = 60_000_000_000n
-/** Undefined: all of the source, for lines whose times jump. */
-const SPANS_NS = [10n * MINUTE_NS, 24n * 60n * MINUTE_NS, undefined]
 
 export interface Context {
   before: FoundEvent[]
@@ -19,26 +17,23 @@ export function parseEventId(id: string): { source: string; offset: number } | u
   return parts ? { source: parts[1], offset: Number(parts[2]) } : undefined
 }
 
-/**
- * Undefined if the event is not found.
- * @param nearNs the event's time, if the caller knows it
- */
+/** Undefined if the event is not found. */
 export async function contextOf(
   search: (request: SearchRequest) => AsyncGenerator<FoundEvent>,
-  asked: { id: string; source: string; offset: number; before: number; after: number; nearNs?: bigint },
+  asked: { id: string; source: string; offset: number; before: number; after: number },
   signal: AbortSignal,
 ): Promise<Context | undefined> {
-  const spans = asked.nearNs === undefined ? [undefined] : SPANS_NS
-  for (const span of spans) {
-    const { nearNs } = asked
-    const range = span === undefined || nearNs === undefined ? {} : { sinceNs: nearNs - span, untilNs: nearNs + span }
-    const everything = parseQuery('')
-    const request: SearchRequest = { query: everything, source: asked.source, order: 'offset', signal, ...range }
-    const context = await around(search(request), asked)
-    const isWhole = context && context.before.length === asked.before && context.after.length === asked.after
-    if (isWhole || span === undefined) return context
-  }
-  return undefined
+  const { source, offset, before, after } = asked
+  const query = parseQuery('')
+  const within = (offsets: Range) => around(search({ query, source, offsets, order: 'offset', signal }), asked)
+  const from = Math.max(0, offset - before * EVENT_BYTES_MAX)
+  const to = offset + (after + 1) * EVENT_BYTES_MAX
+  const context = await within([from, to])
+  if (!context) return undefined
+  const lacksBefore = context.before.length < before && from > 0
+  const lacksAfter = context.after.length < after
+  if (!lacksBefore && !lacksAfter) return context
+  return (await within([lacksBefore ? 0 : from, lacksAfter ? Number.MAX_SAFE_INTEGER : to])) ?? context
 }
 
 async function around(

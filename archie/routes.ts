@@ -263,7 +263,7 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
     },
   )
 
-  app.get<{ Params: { id: string }; Querystring: { before: number; after: number; time?: string; in: Place } }>(
+  app.get<{ Params: { id: string }; Querystring: { before: number; after: number; in: Place } }>(
     '/api/v1/events/:id/context',
     {
       schema: {
@@ -274,29 +274,23 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
           properties: {
             before: { type: 'integer', minimum: 0, maximum: CONTEXT_EVENTS_MAX, default: 20 },
             after: { type: 'integer', minimum: 0, maximum: CONTEXT_EVENTS_MAX, default: 20 },
-            time: {
-              type: 'string',
-              maxLength: 64,
-              description: "The event's time: makes a long source quick to look through",
-            },
             in: FILTER_SCHEMA.in,
           },
         },
       },
     },
     async (request, reply) => {
-      const { before, after, time, in: place } = request.query
+      const { before, after, in: place } = request.query
       const named = parseEventId(request.params.id)
       if (!named) {
         throw new HttpProblem(400, 'Bad event id', 'an event id is <source>-<offset>-<16 hex digits>', {
           hint: 'Take it from the id of a search result.',
         })
       }
-      const nearNs = requestParts({ since: time, in: place }, world.clock.now()).sinceNs
       return searching(reply, async signal => {
         const damages: unknown[] = []
         const search = (asked: SearchRequest) => searchIn(place, asked, damage => damages.push(damage))
-        const context = await contextOf(search, { id: request.params.id, ...named, before, after, nearNs }, signal)
+        const context = await contextOf(search, { id: request.params.id, ...named, before, after }, signal)
         if (!context) {
           throw new HttpProblem(404, 'Not found', `no event ${request.params.id} in ${place}`, {
             hint:

@@ -80,7 +80,7 @@ export class Details {
   ): Promise<void> {
     try {
       const path = `/api/v1/events/${encodeURIComponent(line.id)}/context`
-      const parameters = { before: CONTEXT_LINES, after: CONTEXT_LINES, time: timeNsText(line.timeNs), in: place }
+      const parameters = { before: CONTEXT_LINES, after: CONTEXT_LINES, in: place }
       const context = await getJson<{ before: EventJson[]; event: EventJson; after: EventJson[] }>(
         path,
         parameters,
