@@ -24,7 +24,14 @@ test('the lines around an event are found over a hole of any size, and at both e
   const lines = (first: number) => Array.from({ length: 5 }, (_, k) => `line ${first + k}.\n`)
   await store.add([testPacket([{ source, lines: lines(10) }], { sequence: 1 })], NO_WORDS)
   await store.add([testPacket([{ source, from: 1e9, lines: lines(20) }], { sequence: 2 })], NO_WORDS)
-  t.same(await around(store, 'line 13.', 2, 3), ['line 11.', 'line 12.', 'line 13.', 'line 14.', 'line 20.', 'line 21.'])
+  t.same(await around(store, 'line 13.', 2, 3), [
+    'line 11.',
+    'line 12.',
+    'line 13.',
+    'line 14.',
+    'line 20.',
+    'line 21.',
+  ])
   t.same(await around(store, 'line 20.', 2, 1), ['line 13.', 'line 14.', 'line 20.', 'line 21.'])
   t.same(await around(store, 'line 10.', 9, 1), ['line 10.', 'line 11.'])
   t.same(await around(store, 'line 24.', 1, 9), ['line 23.', 'line 24.'])
@@ -41,7 +48,10 @@ test('of a long file only what lies near the event is read', async t => {
     }
   }
   const random = world.random
-  const store = await openStore(new Counted(new FolderStore(world.disk, t.testdir())), { blockBytes: 64 * 1024 })
+  const store = await openStore(new Counted(new FolderStore(world.disk, t.testdir())), {
+    blockBytes: 64 * 1024,
+    inflatedBytesMax: 0,
+  })
   let from = 0
   for (let sequence = 1; sequence <= 20; sequence++) {
     const lines = Array.from({ length: 100 }, (_, k) => `${sequence}/${k} ${random.bytes(500).toString('hex')}\n`)
@@ -56,5 +66,5 @@ test('of a long file only what lies near the event is read', async t => {
   const context = await contextOf(search, { id, ...parseEventId(id)!, before: 3, after: 3 }, never)
   t.equal(context?.before.length, 3)
   t.equal(context?.after.length, 3)
-  t.ok(bytesRead < from / 5, `${bytesRead} of ${from} bytes`)
+  t.ok(bytesRead > 0 && bytesRead < from / 5, `${bytesRead} of ${from} bytes`)
 })
