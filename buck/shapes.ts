@@ -10,6 +10,8 @@ const RUN_SUMS_MAX = 1024 * 1024
 const TEXT_MAX = 64 * 1024
 const LIST_MAX = 100_000
 const RUNS_MAX = 10_000
+/** By which lines of one source were dropped. */
+const RULES_MAX = 1000
 
 const bytes = z
   .custom<Uint8Array>(value => value instanceof Uint8Array, 'not bytes')
@@ -67,6 +69,10 @@ export const manifestShape = z.object({
         events: count,
         lines: count,
         steps: z.array(z.object({ step: count, sha256: bytesOf(32) })).max(LIST_MAX),
+        dropped: z
+          .array(z.object({ rule: text, lines: count, bytes: count }))
+          .max(RULES_MAX)
+          .optional(),
       }),
     )
     .max(LIST_MAX),

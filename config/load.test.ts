@@ -111,19 +111,35 @@ test('a mistake within an entry of a list is named itself, not that the entry fi
       `${path}:6:20: tailer.files: "(" is not a regular expression: error parsing regexp: missing closing ): \`(\``,
       `${path}:8:7: tailer.files: an IANA zone, such as Europe/Berlin`,
       `${path}:10:7: \`ap\` is not a setting; did you mean \`app\`?`,
-      `${path}:11:7: tailer.files: a path, a glob, or an entry with \`path\` and \`app\`, \`host\`, \`zone\`, \`from\`, \`names\`, \`multiline\`, \`redact\`, \`rate_limit\``,
+      `${path}:11:7: tailer.files: a path, a glob, or an entry with \`path\` and \`app\`, \`host\`, \`zone\`, \`from\`, \`names\`, \`multiline\`, \`redact\`, \`keep\`, \`drop\`, \`rate_limit\``,
     ],
   )
 })
 
 test('a rate is lines or bytes per second', async t => {
-  const read = (rate: string) => () =>
+  const read = (rate: string | { rate: string; over: string }) => () =>
     loadSettings({ environment: {}, flags: { 'tailer.files': [{ path: 'a.log', rate_limit: rate }] } })
-  t.match(read('1000 lines/s')().settings.tailer.files, [{ rate_limit: { per: 'lines', perSecond: 1000 } }])
-  t.match(read('5MB/s')().settings.tailer.files, [{ rate_limit: { per: 'bytes', perSecond: 5e6 } }])
+  const lines = { per: 'lines', perSecond: 1000 }
+  t.match(read('1000 lines/s')().settings.tailer.files, [{ rate_limit: { rate: lines, over: 'wait' } }])
+  t.match(read({ rate: '1000 lines/s', over: 'discard' })().settings.tailer.files, [
+    { rate_limit: { rate: lines, over: 'discard' } },
+  ])
+  t.match(read('5MB/s')().settings.tailer.files, [{ rate_limit: { rate: { per: 'bytes', perSecond: 5e6 } } }])
+  t.match(mistakesOf(read({ rate: '1 lines/s', over: 'hide' })).join(), 'wait (the rest stays in the file) or discard')
   for (const wrong of ['1000', '0 lines/s', '0B/s', '5MB', '-1 lines/s', '5 lines/m', '']) {
     t.match(mistakesOf(read(wrong)).join(), 'is not a rate', wrong)
   }
+})
+
+test('a filter that cannot be used, or would be slow, is refused with its place', async t => {
+  const read = (entry: Record<string, unknown>) => () =>
+    loadSettings({ environment: {}, flags: { 'tailer.files': [{ path: 'a.log', ...entry }] } })
+  const good = { keep: ['ERROR'], drop: ['DEBUG', { name: 'health', pattern: 'GET /health[z ]' }] }
+  t.match(read(good)().settings.tailer.files, [good])
+  t.match(mistakesOf(read({ drop: ['(x'] })).join(), '"(x" is not a regular expression')
+  t.match(mistakesOf(read({ keep: ['\\pL{500}'] })).join(), 'has more than 400 steps')
+  t.match(mistakesOf(read({ drop: [{ name: 'x' }] })).join(), 'tailer.files')
+  t.match(mistakesOf(read({ keep: [''] })).join(), 'must not be empty')
 })
 
 test('a file that is no settings file is refused with a reason', async t => {

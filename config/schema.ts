@@ -1,7 +1,7 @@
 // The settings: one schema is the types, the defaults, the checks and the reference page (docs/settings.md).
 // Every key is also an environment variable: BUCKTAIL_ and its path in capitals (tailer.disk_limit: BUCKTAIL_TAILER_DISK_LIMIT).
 import { z } from 'zod'
-import { compilePattern, PatternError } from '../shared/query/pattern.ts'
+import { compilePattern, PATTERN_STEPS_MAX, PatternError } from '../shared/query/pattern.ts'
 import { address, bytes, duration, moment, moments, rate } from './values.ts'
 
 const text = () => z.string({ error: 'a text' }).min(1, 'must not be empty')
@@ -44,6 +44,47 @@ const Redact = z
   .meta({ kind: 'rule' })
 const Redacts = z.array(Redact, { error: 'a list of rules' }).max(32, 'at most 32 rules')
 
+/** Asked of every record: a costly one would hold up all files. */
+const FilterPattern = Pattern.refine(
+  source => stepsOf(source) <= PATTERN_STEPS_MAX,
+  `has more than ${PATTERN_STEPS_MAX} steps: with shorter repetitions it would have fewer`,
+)
+
+function stepsOf(source: string): number {
+  try {
+    return compilePattern(source, false).steps
+  } catch {
+    // Told by Pattern.
+    return 0
+  }
+}
+
+const Keep = z.array(FilterPattern, { error: 'a list of patterns' }).max(32, 'at most 32 patterns')
+const Drop = z
+  .array(
+    z.union(
+      [FilterPattern, z.strictObject({ name: text().max(60, 'at most 60 characters'), pattern: FilterPattern })],
+      {
+        error: 'a pattern, or an entry with `name` and `pattern`',
+      },
+    ),
+    { error: 'a list of patterns' },
+  )
+  .max(32, 'at most 32 patterns')
+
+const Over = z
+  .enum(['wait', 'discard'], { error: 'wait (the rest stays in the file) or discard (lines are dropped, and counted)' })
+  .default('wait')
+const RateLimit = z.union(
+  [rate().transform(limit => ({ rate: limit, over: 'wait' as const })), z.strictObject({ rate: rate(), over: Over })],
+  {
+    error: ({ input }) =>
+      typeof input === 'string'
+        ? `"${input}" is not a rate: write a number and lines/s, or a size and /s, such as 1000 lines/s or 5MB/s`
+        : 'a rate, such as 1000 lines/s or 5MB/s, or an entry with `rate` and `over`',
+  },
+)
+
 /** An entry of `tailer.files` that is more than a path. */
 export const FileEntry = z.strictObject({
   path: text(),
@@ -59,13 +100,15 @@ export const FileEntry = z.strictObject({
   names: Pattern.optional(),
   multiline: Multiline.optional(),
   redact: Redacts.optional(),
-  rate_limit: rate().optional(),
+  keep: Keep.optional(),
+  drop: Drop.optional(),
+  rate_limit: RateLimit.optional(),
 })
 
 const FileRule = z
   .union([text(), FileEntry], {
     error:
-      'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`, `rate_limit`',
+      'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`, `keep`, `drop`, `rate_limit`',
   })
   .meta({ kind: 'path' })
 
@@ -111,7 +154,7 @@ export const Settings = z.strictObject({
         .array(FileRule, { error: 'a list of paths, globs, or entries with `path`' })
         .prefault([])
         .describe(
-          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, `rate_limit` (of each of its files, `1000 lines/s` or `5MB/s`: what is over it waits in the file), and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
+          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, `keep` and `drop` (lists of patterns: which records are kept, and which of these are not), `rate_limit` (of each of its files, `1000 lines/s` or `5MB/s`: what is over it waits in the file, or with `{ rate: 1000 lines/s, over: discard }` is dropped), and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
         ),
       host: text().optional().describe('Name of this machine on its lines. Unset: the host name of the system.'),
       from: From.prefault('beginning').describe(

@@ -1,5 +1,6 @@
 // A search or live filter as one function: the query, and the fields that a page or a parameter sets beside it.
 import picomatch from 'picomatch'
+import { asksForDropped } from './dropped.ts'
 import { parseQuery } from './query.ts'
 import type { EventQuestion } from './stores.ts'
 
@@ -25,17 +26,20 @@ export type EventFilter = (event: Look) => boolean
 /** Throws what `parseQuery` throws. Absent and empty parts match everything. */
 export function compileFilter(parts: FilterParts): EventFilter {
   const query = parts.q?.trim() ? parseQuery(parts.q) : undefined
-  return matcher({ ...parts, matches: query && (event => query.matches(event)) })
+  const isShown = asksForDropped({ level: parts.level, query })
+  return matcher({ ...parts, isDroppedShown: isShown, matches: query && (event => query.matches(event)) })
 }
 
 /** The same for the fields of a request, without its times, source and order. */
 export function requestFilter(request: EventQuestion): EventFilter {
-  return matcher({ ...request, matches: event => request.query.matches(event) })
+  const isShown = asksForDropped(request)
+  return matcher({ ...request, isDroppedShown: isShown, matches: event => request.query.matches(event) })
 }
 
-function matcher(parts: Omit<FilterParts, 'q'> & { matches?: EventFilter }): EventFilter {
-  const { host, app, level, file, matches } = parts
+function matcher(parts: Omit<FilterParts, 'q'> & { isDroppedShown: boolean; matches?: EventFilter }): EventFilter {
+  const { host, app, level, file, isDroppedShown, matches } = parts
   const tests: EventFilter[] = []
+  if (!isDroppedShown) tests.push(event => event.level !== 'dropped')
   // Cheap ones first: the query reads the whole line.
   if (host) tests.push(event => event.host === host)
   if (app) tests.push(event => event.app === app)

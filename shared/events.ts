@@ -6,9 +6,22 @@ import type { Bucket, Epoch, SourceName, TailerId } from './messages.ts'
 /** A longer event is cut into pieces; all but the first have `lines` 0, so the sum of lines is the number of lines. */
 export const EVENT_BYTES_MAX = 64 * 1024
 
-/** Index into this list is what is stored. */
-export const LEVELS = ['', 'trace', 'debug', 'info', 'notice', 'warn', 'error', 'critical', 'alert', 'fatal'] as const
+/** Index into this list is what is stored. The last one is no line's own word: shared/dropped.ts. */
+export const LEVELS = [
+  '',
+  'trace',
+  'debug',
+  'info',
+  'notice',
+  'warn',
+  'error',
+  'critical',
+  'alert',
+  'fatal',
+  'dropped',
+] as const
 export type Level = (typeof LEVELS)[number]
+export const DROPPED = LEVELS.indexOf('dropped')
 
 /** A contiguous range of one source. Its events follow those of the run before it in the columns of `Events`. */
 export interface Run {

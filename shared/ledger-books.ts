@@ -1,6 +1,7 @@
 // The facts of a ledger, entered from all sides: sources with their ranges, who holds which sequences, who was heard of.
+import { withDropped } from './dropped.ts'
 import type { LedgerInputs, Sequences } from './ledger.ts'
-import type { Manifest } from './manifest.ts'
+import type { DroppedByRule, Manifest } from './manifest.ts'
 import {
   type Epoch,
   type SourceName,
@@ -38,6 +39,8 @@ export interface Source {
   releaseKinds: Set<ReleaseKind>
   events: number
   lines: number
+  /** By settings of the tailer: blanked in its packets. */
+  dropped: DroppedByRule[]
 }
 
 export interface Contact {
@@ -123,6 +126,7 @@ export class Books {
       const source = this.source(part)
       source.tailer ??= manifest.tailer
       source.packed.add(part.from, part.to)
+      if (part.dropped !== undefined) withDropped(source.dropped, part.dropped)
       if (isTwice) source.twice.add(part.from, part.to)
       else source.once.add(part.from, part.to)
       if (expiredBefore !== undefined && manifest.bucket < expiredBefore) source.expired.add(part.from, part.to)
@@ -185,6 +189,7 @@ export class Books {
       releaseKinds: new Set(),
       events: 0,
       lines: 0,
+      dropped: [],
     }
     this.sources.set(of.source, made)
     return made

@@ -1,5 +1,5 @@
 // The ledger for eyes: an aligned table, then what is not complete, then the holes.
-import type { Hole, Ledger } from './ledger.ts'
+import type { Hole, Ledger, LedgerRow } from './ledger.ts'
 
 const COLUMNS = [
   'host',
@@ -54,6 +54,8 @@ export function renderLedger(ledger: Ledger): string {
     )
   }
   if (ledger.holes.length > 0) lines.push('', 'not read, not delivered, or left out:', ...ledger.holes.map(holeText))
+  const dropped = ledger.rows.flatMap(droppedTexts)
+  if (dropped.length > 0) lines.push('', 'dropped by settings, their text blanked:', ...dropped)
   if (ledger.alarms.length > 0) lines.push('', 'to look at:', ...ledger.alarms.map(alarm => `  ${visible(alarm)}`))
   if (ledger.unreachable.length > 0) {
     lines.push(
@@ -63,6 +65,11 @@ export function renderLedger(ledger: Ledger): string {
   }
   if (ledger.behindBytes > 0) lines.push('', `${ledger.behindBytes} bytes are not yet held twice`)
   return `${lines.join('\n')}\n`
+}
+
+function droppedTexts({ host, path, source, dropped = [] }: LedgerRow): string[] {
+  const of = `${visible(host)}  ${visible(path)}  source ${source.slice(0, 8)}`
+  return dropped.map(({ rule, lines, bytes }) => `  ${of}: ${lines} lines, ${bytes} bytes by ${visible(rule)}`)
 }
 
 function verdict({ openHoles, rows, buckets }: Ledger): string {

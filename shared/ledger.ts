@@ -12,7 +12,7 @@
 import { addAll, Books, compare, coveredBy, endOf, type Source, sizeOf } from './ledger-books.ts'
 import { bucketRows } from './ledger-buckets.ts'
 import { findHoles } from './ledger-holes.ts'
-import type { Gone, Manifest } from './manifest.ts'
+import type { DroppedByRule, Gone, Manifest } from './manifest.ts'
 import type { Bucket, Epoch, IdRun, SourceName, SourceRecord, TailerContact, TailerId } from './messages.ts'
 import { RangeSet } from './ranges.ts'
 import type { Release } from './releases.ts'
@@ -85,6 +85,8 @@ export interface LedgerRow {
   archived: number
   events: number
   lines: number
+  /** Lines that settings of its tailer dropped: their bytes are in all of the sums, blanked. Absent: none. */
+  dropped?: DroppedByRule[]
   state: LedgerState
   /** What is awaited, from whom, or why it is as it is. */
   note?: string
@@ -141,7 +143,7 @@ function rowOf(books: Books, holes: Hole[], source: Source): LedgerRow {
   const safe = source.claimed.without(source.once)
   addAll(safe, source.twice)
   addAll(safe, source.archived)
-  const { host, path, source: name, tailer, start, events, lines } = source
+  const { host, path, source: name, tailer, start, events, lines, dropped } = source
   return {
     host,
     path,
@@ -156,6 +158,7 @@ function rowOf(books: Books, holes: Hole[], source: Source): LedgerRow {
     archived: source.archived.total,
     events,
     lines,
+    ...(dropped.length > 0 && { dropped }),
     ...stateOf(books, holes, source, size, end),
   }
 }

@@ -24,6 +24,14 @@ export interface ManifestSource {
   lines: number
   /** SHA-256 of each whole step [i, i + 1) · STEP_BYTES that ended in this bucket, where the tailer saw all of it. */
   steps: { step: number; sha256: Buffer }[]
+  /** Lines of the range that settings dropped, by rule: blanked (shared/dropped.ts). Absent: none. */
+  dropped?: DroppedByRule[]
+}
+
+export interface DroppedByRule {
+  rule: string
+  lines: number
+  bytes: number
 }
 
 /** What was not read and why: the ledger shows it as a hole (given-up) or as released (excluded). */
@@ -106,6 +114,7 @@ export function manifestDigest(m: Unsigned<Manifest>): Buffer {
       s.events,
       s.lines,
       s.steps.map(x => [x.step, x.sha256.toString('hex')]),
+      ...(s.dropped === undefined ? [] : [s.dropped.map(d => [d.rule, d.lines, d.bytes])]),
     ]),
     m.gaveUp.map(g => [g.source, g.host, g.path, g.from, g.to ?? null, g.reason, g.kind]),
     m.farewell,

@@ -45,6 +45,8 @@ export interface Span {
   records?: Records
   /** Where bytes were hidden, in order, in the collected bytes. */
   hidden?: number[]
+  /** What dropped it: its text is blanked (shared/dropped.ts). */
+  droppedBy?: string
 }
 
 export class PacketBuilder {
@@ -83,7 +85,7 @@ export class PacketBuilder {
   add(
     label: RunLabel,
     parser: LineParser,
-    of: Pick<Span, 'offset' | 'isMidLine' | 'readMs' | 'records' | 'hidden'> & { length: number },
+    of: Pick<Span, 'offset' | 'isMidLine' | 'readMs' | 'records' | 'hidden' | 'droppedBy'> & { length: number },
   ): void {
     const before = this.#spans.at(-1)
     if (before === undefined || before.label !== label) {

@@ -1,8 +1,18 @@
 // From collected bytes to events: where each ends, and its time, level, host and application. Columns as those of
 // shared/events, kept from packet to packet and grown in place.
 import type { Analysis } from '../shared/columns/codec.ts'
-import { EVENT_BYTES_MAX, type Events, IS_CONTINUED, IS_REDACTED, type Run, TIME_IS_GUESSED } from '../shared/events.ts'
+import { DROPPED_BY } from '../shared/dropped.ts'
+import {
+  DROPPED,
+  EVENT_BYTES_MAX,
+  type Events,
+  IS_CONTINUED,
+  IS_REDACTED,
+  type Run,
+  TIME_IS_GUESSED,
+} from '../shared/events.ts'
 import type { Span } from './builder.ts'
+import { droppedEnd, linesBegun } from './drop/add-stretches.ts'
 import { KnownLines } from './known-lines.ts'
 import { beginsJournalEntry } from './parse/journal-export.ts'
 import type { LineParser } from './parse/line-parser.ts'
@@ -101,7 +111,7 @@ export class EventColumns {
     const first = this.#count
     const { parser, label } = span
     this.#nextHidden = 0
-    const at = this.#fillLines(bytes, span)
+    const at = span.droppedBy === undefined ? this.#fillLines(bytes, span) : this.#fillDropped(bytes, span)
     this.#catchUp(parser)
     this.#addRun(label, span.offset, at - span.start, this.#count - first)
     return at
@@ -130,6 +140,24 @@ export class EventColumns {
       this.#push(lineEnd, isMidLine ? 0 : 1, span)
       isMidLine = false
       at = lineEnd
+    }
+    return at
+  }
+
+  /** As few events as may be: their text tells nothing. The time is that of the event before. */
+  #fillDropped(bytes: Buffer, span: Span): number {
+    const { end, parser, isMidLine, readMs, droppedBy } = span
+    this.#catchUp(parser)
+    let at = span.start
+    while (at < end && !this.#isFull) {
+      const to = droppedEnd(bytes, at, end)
+      this.#parse(bytes, at, at, parser, readMs)
+      this.#level = DROPPED
+      this.#host = ''
+      this.#app = `${DROPPED_BY}${droppedBy}`
+      this.#flag |= IS_REDACTED
+      this.#push(to, linesBegun(bytes, at, to, isMidLine && at === span.start), span)
+      at = to
     }
     return at
   }
@@ -178,8 +206,12 @@ export class EventColumns {
       return
     }
     this.#catchUp(parser)
-    parser.parse(bytes, at, Math.min(lineEnd, at + EVENT_BYTES_MAX), readMs)
+    this.#parse(bytes, at, Math.min(lineEnd, at + EVENT_BYTES_MAX), parser, readMs)
     if (isWhole) known.learn(line, at, lineEnd, parser, readSeconds)
+  }
+
+  #parse(bytes: Buffer, at: number, end: number, parser: LineParser, readMs: number): void {
+    parser.parse(bytes, at, end, readMs)
     this.#level = parser.level
     this.#host = parser.host
     this.#app = parser.app

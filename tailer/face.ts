@@ -62,6 +62,12 @@ export function startTailerFace(
         label: 'rule',
         values: () => Object.entries(status().redacted),
       },
+      ...(['lines', 'bytes'] as const).map(of => ({
+        name: `bucktail_tailer_dropped_${of}`,
+        help: `${of === 'lines' ? 'Lines' : 'Bytes of lines'} dropped by filters and limits since the start, by rule`,
+        label: 'rule',
+        values: () => status().dropped.map((sum): [string, number] => [sum.rule, sum[of]]),
+      })),
       {
         name: 'bucktail_tailer_event_delay_seconds',
         help: 'Least time from that of an event to its reading in the last minute or two, by host: below 0, its clock is ahead',

@@ -4,7 +4,6 @@ import picomatch from 'picomatch'
 import type { Disk, FileStat } from '../shared/world.ts'
 import type { Measured } from './inflate/measure.ts'
 import type { LineSettings } from './line-way.ts'
-import type { RateLimit } from './rate-limit.ts'
 import { isGenerationOf } from './rotation.ts'
 
 export interface FileRule extends LineSettings {
@@ -21,8 +20,6 @@ export interface FileRule extends LineSettings {
    * older. Default: beginning.
    */
   from?: From
-  /** Of each of its files; default: none. */
-  rateLimit?: RateLimit
   /** Ours: lines that came from no file (tailer/spool). Found although it lies in a folder of ours. */
   isSpool?: boolean
 }

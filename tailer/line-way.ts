@@ -3,8 +3,11 @@ import picomatch from 'picomatch'
 import { RE2JS } from 're2js'
 import { containerOf } from '../shared/labels.ts'
 import { compilePattern } from '../shared/query/pattern.ts'
+import { Dropper } from './drop/dropper.ts'
+import { Filter, type FilterSettings } from './drop/filter.ts'
 import { type LineRule, Records } from './multiline/records.ts'
 import { wrapperOf } from './multiline/wrapper.ts'
+import { Allowance, type RateLimit } from './rate-limit.ts'
 import { Redactor } from './redact/redactor.ts'
 import { type NamedRule, namedRule, patternRule } from './redact/rules.ts'
 import { isGenerationOf } from './rotation.ts'
@@ -14,7 +17,7 @@ export type MultilineSetting = 'traces' | 'none' | 'time' | 'indented' | { start
 export type RedactSetting = NamedRule | { name: string; pattern: string }
 
 /** The part of a rule for files that is about their lines. */
-export interface LineSettings {
+export interface LineSettings extends FilterSettings {
   path: string
   zone?: string
   host?: string
@@ -22,6 +25,8 @@ export interface LineSettings {
   /** Default: traces. */
   multiline?: MultilineSetting
   redact?: readonly RedactSetting[]
+  /** Of each of its files; default: none. */
+  rateLimit?: RateLimit
   /** A pattern over the path with groups named `host` and `app`. */
   names?: string
 }
@@ -29,6 +34,8 @@ export interface LineSettings {
 export interface LineWay {
   records: Records
   redactor: Redactor | undefined
+  /** Undefined: nothing that is read is dropped. */
+  dropper: Dropper | undefined
 }
 
 /** The rule that a path is tailed by: the first that names it, or an exact path that it is a rotated generation of. */
@@ -76,7 +83,17 @@ export function lineWayOf(rule: LineSettings | undefined, path: string): LineWay
   return {
     records: new Records(lineRule(rule?.multiline ?? 'traces'), wrapperOf(path), rule?.zone),
     redactor: redactorOf(rule),
+    dropper: dropperOf(rule),
   }
+}
+
+/** One per source: it knows what became of the record last begun. */
+function dropperOf(rule: LineSettings | undefined): Dropper | undefined {
+  if (rule === undefined) return undefined
+  const { keep, drop, rateLimit } = rule
+  const filter = keep?.length || drop?.length ? new Filter({ keep, drop }) : undefined
+  const limits = rateLimit?.over === 'discard' ? [new Allowance(rateLimit)] : []
+  return filter === undefined && limits.length === 0 ? undefined : new Dropper(filter, limits)
 }
 
 /** @throws UnknownZoneError, PatternError, an error of RE2: the rule cannot be used */

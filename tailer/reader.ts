@@ -4,6 +4,8 @@
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import type { Clock, Disk, Log } from '../shared/world.ts'
 import type { PacketBuilder, RunLabel } from './builder.ts'
+import { addStretches } from './drop/add-stretches.ts'
+import { blank } from './drop/dropper.ts'
 import { pieceBytes } from './event-columns.ts'
 import { isLike, readRedacted, UNFINISHED_BYTES } from './redact/redactor.ts'
 import { readAt, type Source, TAIL_BYTES } from './source.ts'
@@ -89,13 +91,20 @@ export class Reader {
       if (taken < whole) waitMs = this.#recordMs
     }
     if (taken > 0) {
-      const hidden = redactor === undefined ? undefined : await this.#mask(source, bytes, taken)
       const { offset, isMidLine, parser } = source
       const records = source.way.records.isTrivial ? undefined : source.way.records
+      const { dropper } = source.way
+      const stretches = dropper?.judge(bytes.subarray(0, taken), records, isMidLine, isLast ? undefined : now)
+      const hidden = redactor === undefined ? undefined : await this.#mask(source, bytes, taken)
       const readMs = this.#clock.now()
-      builder.add(labelOf(source), parser, { offset, length: taken, isMidLine, readMs, records, hidden })
-      allowance?.spend(bytes.subarray(0, taken))
+      const span = { offset, length: taken, isMidLine, readMs, records, hidden }
+      if (stretches === undefined) {
+        builder.add(labelOf(source), parser, span)
+        allowance?.spend(bytes.subarray(0, taken))
+      } else addStretches(builder, labelOf(source), parser, span, stretches)
+      // What is known of the file is what is in it: of lines that are dropped, too.
       source.advance(bytes.subarray(0, taken))
+      if (stretches !== undefined) blank(bytes, stretches)
     }
     if (taken < got && isAtEnd) {
       source.partial = { size: stat.size, since: waited?.since ?? now, waitMs: Math.max(waitMs, waitedMs) }

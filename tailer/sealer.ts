@@ -1,4 +1,5 @@
 // Counts what goes into the current bucket and, when it is over, writes the tailer's signed word on it: the manifest.
+import { droppedIn, withDropped } from '../shared/dropped.ts'
 import type { Events, Run } from '../shared/events.ts'
 import type { NodeKeys } from '../shared/keys.ts'
 import { type GivenUp, type Manifest, type ManifestSource, manifestDigest, signManifest } from '../shared/manifest.ts'
@@ -49,6 +50,10 @@ export class Sealer {
         if (known !== undefined) this.#sources.set(`${key} ${known.from}`, known)
         this.#sources.set(key, sourceOf(run, lines[i], steps))
       }
+    }
+    for (const [name, dropped] of droppedIn(events)) {
+      const source = this.#sources.get(name)!
+      source.dropped = withDropped(source.dropped, dropped)
     }
   }
 
@@ -116,7 +121,9 @@ export class Sealer {
 /** What a packet of a former process says of its sources. */
 export function sourcesOf(events: Events): ManifestSource[] {
   const lines = linesOfRuns(events)
-  return events.runs.map((run, i) => sourceOf(run, lines[i], []))
+  const sources = events.runs.map((run, i) => sourceOf(run, lines[i], []))
+  for (const [name, dropped] of droppedIn(events)) sources.find(({ source }) => source === name)!.dropped = dropped
+  return sources
 }
 
 function sourceOf(run: Run, lines: number, steps: ManifestSource['steps']): ManifestSource {

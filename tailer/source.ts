@@ -9,7 +9,7 @@ import { compressionOf } from './inflate/inflate.ts'
 import { InflatedFile } from './inflate/inflated-file.ts'
 import { type LineWay, lineWayOf } from './line-way.ts'
 import { LineParser } from './parse/line-parser.ts'
-import { Allowance } from './rate-limit.ts'
+import { type Allowance, waitingLimit } from './rate-limit.ts'
 import { isLike } from './redact/redactor.ts'
 import type { LastSeen, StoredSource } from './source-log.ts'
 
@@ -99,10 +99,10 @@ export class Source {
     this.size = Math.max(stored.to, stored.size ?? 0)
     this.grewAt = now
     this.#rule = rule
-    this.allowance = rule?.rateLimit && new Allowance(rule.rateLimit, now)
+    this.allowance = waitingLimit(rule, now)
     this.parser = new LineParser({ zone: rule?.zone })
     this.way = lineWayOf(rule, stored.path)
-    this.isRedacted = stored.isRedacted === true || this.way.redactor !== undefined
+    this.isRedacted = stored.isRedacted === true || hides(this.way)
   }
 
   /** The settings say something else of it now. Answers how to take that over, once that is known to be possible. */
@@ -116,8 +116,8 @@ export class Source {
       this.way = way
       this.parser = parser
       this.partial = undefined
-      this.allowance = rule?.rateLimit && new Allowance(rule.rateLimit, now)
-      this.isRedacted ||= way.redactor !== undefined
+      this.allowance = waitingLimit(rule, now)
+      this.isRedacted ||= hides(way)
     }
   }
 
@@ -236,6 +236,11 @@ export class Source {
     this.file = undefined
     await file?.close()
   }
+}
+
+/** Packets may have other bytes than the file. */
+function hides({ redactor, dropper }: LineWay): boolean {
+  return redactor !== undefined || dropper !== undefined
 }
 
 /** How far a packet's range says something of what the file has now. */

@@ -5,10 +5,11 @@
 //
 // One loop does all reading and cutting, so a packet is cut by nobody else. Links, deliveries and reports run beside it.
 import { isDeepStrictEqual } from 'node:util'
+import { droppedIn, withDropped } from '../shared/dropped.ts'
 import { Fleet } from '../shared/fleet.ts'
 import type { NodeKeys } from '../shared/keys.ts'
 import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
-import { type GivenUp, type Gone, signGone } from '../shared/manifest.ts'
+import { type DroppedByRule, type GivenUp, type Gone, signGone } from '../shared/manifest.ts'
 import type { Bucket, Epoch, TailerReport } from '../shared/messages.ts'
 import { epochCount } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
@@ -111,6 +112,8 @@ export interface TailerStatus extends TailerReport {
   damagedEntries: number
   /** Places hidden since the start, by rule. */
   redacted: Record<string, number>
+  /** Lines dropped by settings since the start, by rule, and their bytes. */
+  dropped: DroppedByRule[]
   /** Least time from an event's own time to its reading, by host, in the last minute or two. */
   eventDelaySeconds: Record<string, number>
   /** Once: everything is read, packed and archived. */
@@ -222,6 +225,7 @@ class Life {
   readonly #caughtUp = new WeakSet<Source>()
   readonly #delays = new EventDelays()
   readonly #figures: SourceFigures
+  readonly #dropped: DroppedByRule[] = []
   #events = 0
   #lines = 0
   #bytes = 0
@@ -334,6 +338,7 @@ class Life {
         .map(source => source.path),
       damagedEntries: this.#journal.damages.length,
       redacted: summed(this.#redactedBefore, redactedBy(this.#config.files)),
+      dropped: this.#dropped,
       eventDelaySeconds: this.#delays.seconds(this.#world.clock.monotonic()),
     }
   }
@@ -470,6 +475,7 @@ class Life {
       this.#lines += packet.header.lines
       this.#bytes += packet.header.rawBytes
       this.#figures.packed(ref, this.#pathOf)
+      for (const dropped of droppedIn(events).values()) withDropped(this.#dropped, dropped)
       this.#delivery.add(ref, packet.bytes)
       this.#builder.dropUntil(events.bytes.length)
     }

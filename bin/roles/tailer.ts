@@ -96,7 +96,8 @@ function fileSettings(own: Settings['tailer'], spool: string): FileSettings {
   const lines = { multiline: own.multiline, redact: own.redact }
   const named = own.files.map(rule => {
     if (typeof rule === 'string') return { from: own.from, ...lines, path: resolve(rule) }
-    const { path, rate_limit: rateLimit, ...more } = rule
+    const { path, rate_limit: limit, ...more } = rule
+    const rateLimit = limit && { ...limit.rate, over: limit.over }
     return { from: own.from, ...lines, ...more, ...(rateLimit && { rateLimit }), path: resolve(path) }
   })
   // What `bucktail pipe` and the gateway took.

@@ -15,7 +15,7 @@ const LEVEL_WORD_BYTES_MIN = 3
 const LEVEL_WORD_BYTES_MAX = 13
 
 /** Lower case; what the word means. */
-const LEVEL_WORDS: Record<Level, string[]> = {
+const LEVEL_WORDS: Partial<Record<Level, string[]>> = {
   '': [],
   trace: ['trace', 'finest', 'finer', 'verbose', 'vrb', 'trce'],
   debug: ['debug', 'fine', 'dbg', 'dbug'],
@@ -34,7 +34,7 @@ const WORDS_OF_LENGTH: { bytes: Uint8Array; level: number }[][] = Array.from(
   () => [],
 )
 LEVELS.forEach((name, level) => {
-  for (const word of LEVEL_WORDS[name]) WORDS_OF_LENGTH[word.length].push({ bytes: Buffer.from(word), level })
+  for (const word of LEVEL_WORDS[name] ?? []) WORDS_OF_LENGTH[word.length].push({ bytes: Buffer.from(word), level })
 })
 
 /** The level that the bytes [at, end) name, in either case; 0 if they do not. */
