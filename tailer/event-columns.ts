@@ -13,6 +13,7 @@ import {
 } from '../shared/events.ts'
 import type { Span } from './builder.ts'
 import { droppedEnd, linesBegun } from './drop/add-stretches.ts'
+import { EventRows } from './event-rows.ts'
 import { KnownLines } from './known-lines.ts'
 import { beginsJournalEntry } from './parse/journal-export.ts'
 import type { LineParser } from './parse/line-parser.ts'
@@ -21,22 +22,10 @@ import type { LineParser } from './parse/line-parser.ts'
 const NAMES_MAX = 60_000
 /** And its meta has a bound: names as strings of up to three bytes per character. */
 const NAMES_BYTES_MAX = 1024 * 1024
-const EVENTS_AT_FIRST = 8192
 const NEWLINE = 0x0a
-const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0]
-const LOW = 1 - HIGH
 
 export class EventColumns {
-  #ends = new Uint32Array(EVENTS_AT_FIRST)
-  #times = new BigInt64Array(EVENTS_AT_FIRST)
-  /** The same memory: a BigInt per line costs as much as all of the rest. */
-  #halves = new Int32Array(this.#times.buffer)
-  #lines = new Uint16Array(EVENTS_AT_FIRST)
-  #hosts = new Uint16Array(EVENTS_AT_FIRST)
-  #apps = new Uint16Array(EVENTS_AT_FIRST)
-  #levels = new Uint8Array(EVENTS_AT_FIRST)
-  #flags = new Uint8Array(EVENTS_AT_FIRST)
-  #count = 0
+  readonly #rows = new EventRows()
   #runs: Run[] = []
   #names: string[] = []
   readonly #nameIds = new Map<string, number>()
@@ -51,7 +40,9 @@ export class EventColumns {
   #lineEnds: Uint32Array | undefined
   /** The line of the codec that holds the place come to. */
   #line = 0
-  /** Fields of the line at hand, from the parser or known without it. */
+  /** Behind the last line of the span that can be known. */
+  #knownTo = 0
+  /** Fields of the line at hand. */
   #level = 0
   #host = ''
   #app = ''
@@ -73,7 +64,7 @@ export class EventColumns {
    * @param analysis  of exactly these bytes, if the codec took them: most lines are known from others then
    */
   fill(bytes: Buffer, spans: readonly Span[], analysis?: Analysis): Events {
-    this.#count = 0
+    this.#rows.count = 0
     this.#runs = []
     this.#names = ['']
     this.#nameIds.clear()
@@ -91,39 +82,35 @@ export class EventColumns {
     }
     this.#known.end()
     this.#lineEnds = undefined
-    const count = this.#count
-    return {
-      runs: this.#runs,
-      bytes: bytes.subarray(0, done),
-      ends: this.#ends.subarray(0, count),
-      lines: this.#lines.subarray(0, count),
-      times: this.#times.subarray(0, count),
-      levels: this.#levels.subarray(0, count),
-      flags: this.#flags.subarray(0, count),
-      hosts: this.#hosts.subarray(0, count),
-      apps: this.#apps.subarray(0, count),
-      names: this.#names,
-    }
+    return { runs: this.#runs, bytes: bytes.subarray(0, done), names: this.#names, ...this.#rows.columns }
   }
 
   /** @returns where it stopped: the end of the span, unless the names are full */
   #fillSpan(bytes: Buffer, span: Span): number {
-    const first = this.#count
+    const first = this.#rows.count
     const { parser, label } = span
     this.#nextHidden = 0
     const at = span.droppedBy === undefined ? this.#fillLines(bytes, span) : this.#fillDropped(bytes, span)
     this.#catchUp(parser)
-    this.#addRun(label, span.offset, at - span.start, this.#count - first)
+    this.#addRun(label, span.offset, at - span.start, this.#rows.count - first)
     return at
   }
 
   /** A line is an event; a longer one is several, with the fields of its beginning; or it makes one with those behind it. */
   #fillLines(bytes: Buffer, span: Span): number {
     const { end, records } = span
+    const mayKnow = this.#lineEnds !== undefined && (records === undefined || records.isOfTraces)
+    if (mayKnow) this.#beginKnown(bytes, span)
     let isMidLine = span.isMidLine
     let at = span.start
     let isSuspect = records?.maybeJoined(bytes, at, end) === true
     while (at < end && !this.#isFull) {
+      if (mayKnow && !isSuspect && !isMidLine) {
+        const next = this.#fillKnown(bytes, at, span)
+        if (next === end) return next
+        if (next > at) isSuspect = records?.maybeJoined(bytes, next, end) === true
+        at = next
+      }
       const lineEnd = this.#lineEndAt(bytes, at, end)
       const isNextSuspect = lineEnd < end && records?.maybeJoined(bytes, lineEnd, end) === true
       if ((isSuspect || isNextSuspect) && !isMidLine && this.#pushRecord(bytes, at, lineEnd, span)) {
@@ -131,17 +118,79 @@ export class EventColumns {
         isSuspect = at < end && records!.maybeJoined(bytes, at, end)
         continue
       }
-      isSuspect = isNextSuspect
       this.#tell(bytes, at, lineEnd, span)
-      for (; lineEnd - at > EVENT_BYTES_MAX; isMidLine = true) {
-        at += pieceBytes(bytes, at)
-        this.#push(at, isMidLine ? 0 : 1, span)
-      }
-      this.#push(lineEnd, isMidLine ? 0 : 1, span)
+      if (mayKnow && !isSuspect && !isMidLine && lineEnd - at <= EVENT_BYTES_MAX) this.#pushAndLearn(at, lineEnd, span)
+      else this.#pushLine(bytes, at, lineEnd, isMidLine, span)
+      isSuspect = isNextSuspect
       isMidLine = false
       at = lineEnd
     }
     return at
+  }
+
+  /** One event, or several where it is longer than one may be. */
+  #pushLine(bytes: Buffer, start: number, end: number, isRest: boolean, span: Span): void {
+    let isMidLine = isRest
+    let at = start
+    for (; end - at > EVENT_BYTES_MAX; isMidLine = true) {
+      at += pieceBytes(bytes, at)
+      this.#push(at, isMidLine ? 0 : 1, span)
+    }
+    this.#push(end, isMidLine ? 0 : 1, span)
+  }
+
+  /** The line that was just parsed: others like it need not be. */
+  #pushAndLearn(at: number, end: number, span: Span): void {
+    this.#push(end, 1, span)
+    const line = this.#line
+    if (line >= this.#knownTo || this.#lineEnds![line] !== end || this.#startOf(line) !== at) return
+    const { hosts, apps, count } = this.#rows
+    this.#known.learn(line, at, end, span.parser, hosts[count - 1], apps[count - 1])
+  }
+
+  #beginKnown(bytes: Buffer, { start, end, parser, label, readMs }: Span): void {
+    const lineEnds = this.#lineEnds!
+    while (lineEnds[this.#line] <= start) this.#line++
+    let to = this.#line
+    for (let last = lineEnds.length; to < last; ) {
+      const middle = (to + last) >>> 1
+      if (lineEnds[middle] <= end) to = middle + 1
+      else last = middle
+    }
+    // A line without its end is not quite like others of its template.
+    this.#knownTo = to > this.#line && bytes[lineEnds[to - 1] - 1] !== NEWLINE ? to - 1 : to
+    this.#known.beginSpan(parser, label, Math.floor(readMs / 1000))
+  }
+
+  /** Events of the lines from `at` on that are known without the parser. @returns the place behind them */
+  #fillKnown(bytes: Buffer, at: number, { end, records, hidden }: Span): number {
+    const lineEnds = this.#lineEnds!
+    while (lineEnds[this.#line] <= at) this.#line++
+    const line = this.#line
+    if (this.#startOf(line) !== at) return at
+    const rows = this.#rows
+    rows.reserve(this.#knownTo - line + 1)
+    const first = rows.count
+    let stop = this.#known.fill(line, this.#knownTo, rows)
+    // The last one may make a record with the line behind it.
+    if (stop > line && lineEnds[stop - 1] < end && records?.maybeJoined(bytes, lineEnds[stop - 1], end)) {
+      stop--
+      rows.count--
+    }
+    if (stop === line) return at
+    const { halves, ends, flags, count } = rows
+    if (hidden !== undefined) {
+      for (let row = first; row < count; row++) if (this.#hasHidden(hidden, ends[row])) flags[row] = IS_REDACTED
+    }
+    this.#line = stop
+    this.#timeLow = halves[2 * count - 2 + rows.low]
+    this.#timeHigh = halves[2 * count - 2 + rows.high]
+    this.#isParserBehind = true
+    return ends[count - 1]
+  }
+
+  #startOf(line: number): number {
+    return line === 0 ? 0 : this.#lineEnds![line - 1]
   }
 
   /** As few events as may be: their text tells nothing. The time is that of the event before. */
@@ -187,27 +236,8 @@ export class EventColumns {
 
   /** Time, level, host and application of the line [at, lineEnd), the one last found. */
   #tell(bytes: Buffer, at: number, lineEnd: number, { parser, readMs }: Span): void {
-    const known = this.#known
-    const line = this.#line
-    const isWhole =
-      this.#lineEnds !== undefined &&
-      this.#lineEnds[line] === lineEnd &&
-      (line === 0 ? 0 : this.#lineEnds[line - 1]) === at &&
-      lineEnd - at <= EVENT_BYTES_MAX
-    const readSeconds = Math.floor(readMs / 1000)
-    if (isWhole && known.find(line, at, lineEnd, parser, readSeconds)) {
-      this.#level = known.level
-      this.#host = known.host
-      this.#app = known.app
-      this.#flag = 0
-      this.#timeLow = known.timeLow
-      this.#timeHigh = known.timeHigh
-      this.#isParserBehind = true
-      return
-    }
     this.#catchUp(parser)
     this.#parse(bytes, at, Math.min(lineEnd, at + EVENT_BYTES_MAX), parser, readMs)
-    if (isWhole) known.learn(line, at, lineEnd, parser, readSeconds)
   }
 
   #parse(bytes: Buffer, at: number, end: number, parser: LineParser, readMs: number): void {
@@ -237,31 +267,32 @@ export class EventColumns {
   }
 
   #push(end: number, lines: number, { label, hidden }: Span): void {
-    const i = this.#count++
-    if (i === this.#ends.length) this.#grow()
-    this.#ends[i] = end
-    this.#halves[2 * i + LOW] = this.#timeLow
-    this.#halves[2 * i + HIGH] = this.#timeHigh
-    this.#lines[i] = lines
-    this.#levels[i] = this.#level
-    this.#flags[i] = this.#flag | (hidden !== undefined && this.#hasHidden(hidden, end) ? IS_REDACTED : 0)
+    const rows = this.#rows
+    rows.reserve(1)
+    const i = rows.count++
+    rows.ends[i] = end
+    rows.halves[2 * i + rows.low] = this.#timeLow
+    rows.halves[2 * i + rows.high] = this.#timeHigh
+    rows.lines[i] = lines
+    rows.levels[i] = this.#level
+    rows.flags[i] = this.#flag | (hidden !== undefined && this.#hasHidden(hidden, end) ? IS_REDACTED : 0)
     const host = this.#host
     const app = this.#app
-    if (host === '' || host === label.host) this.#hosts[i] = 0
+    if (host === '' || host === label.host) rows.hosts[i] = 0
     else {
       if (host !== this.#lastHost) {
         this.#lastHost = host
         this.#lastHostId = this.#nameId(host)
       }
-      this.#hosts[i] = this.#lastHostId
+      rows.hosts[i] = this.#lastHostId
     }
-    if (app === '' || app === label.app) this.#apps[i] = 0
+    if (app === '' || app === label.app) rows.apps[i] = 0
     else {
       if (app !== this.#lastApp) {
         this.#lastApp = app
         this.#lastAppId = this.#nameId(app)
       }
-      this.#apps[i] = this.#lastAppId
+      rows.apps[i] = this.#lastAppId
     }
   }
 
@@ -293,18 +324,6 @@ export class EventColumns {
     }
     return id
   }
-
-  #grow(): void {
-    const size = this.#ends.length * 2
-    this.#ends = grown(new Uint32Array(size), this.#ends)
-    this.#times = grown(new BigInt64Array(size), this.#times)
-    this.#halves = new Int32Array(this.#times.buffer)
-    this.#lines = grown(new Uint16Array(size), this.#lines)
-    this.#hosts = grown(new Uint16Array(size), this.#hosts)
-    this.#apps = grown(new Uint16Array(size), this.#apps)
-    this.#levels = grown(new Uint8Array(size), this.#levels)
-    this.#flags = grown(new Uint8Array(size), this.#flags)
-  }
 }
 
 /** Length of a piece of a longer event: not through a UTF-8 sequence, where there is one. */
@@ -312,9 +331,4 @@ export function pieceBytes(bytes: Buffer, at: number): number {
   let length = EVENT_BYTES_MAX
   while (length > EVENT_BYTES_MAX - 3 && (bytes[at + length] & 0xc0) === 0x80) length--
   return length
-}
-
-function grown<T extends { set(from: T): void }>(larger: T, from: T): T {
-  larger.set(from)
-  return larger
 }

@@ -2,17 +2,22 @@
 //
 // The codec has told templates and variables of all lines of a packet (shared/columns); the parser says how far it looked
 // and where the time stands (parse/line-parser.ts). A line has the answer of a former one, its *model*, if in as much of
-// it as was looked at
-//   - the template and the places of all variables are the same, and so is the text between them;
-//   - the variables are the same, but for the first time stamp, and for numbers of four and more digits behind the time
-//     and its zone;
+// it as was looked at, which is the same static text wherever the template is the same,
+//   - the first time stamp is written alike;
+//   - numbers behind the time and the names have as many digits; as many as they like where only a level was looked for,
+//     and it would have been found even if the line were a little longer or shorter (SHIFT_BYTES_MAX);
+//   - all other variables are the same;
 // and its time is its own stamp, moved by what the model's was: by zone, fraction or year, as far as that is sure.
 // A hash is never taken for proof. What is not known so is parsed: the parser stays the truth (known-lines.test.ts).
 import { type Analysis, NO_STAMP } from '../shared/columns/codec.ts'
 import { HEAP } from '../shared/columns/core/places.ts'
 import { LENGTH_MASK, NUMBER, VARIABLE_BYTES } from '../shared/columns/core/variables.ts'
 import { StampTime } from '../shared/columns/event-times.ts'
-import { type LineParser, type TimeForm, ZONE_AHEAD_BYTES } from './parse/line-parser.ts'
+import { EVENT_BYTES_MAX } from '../shared/events.ts'
+import type { EventRows } from './event-rows.ts'
+import { traceSeenTo } from './multiline/traces.ts'
+import { findLevel, LEVEL_AHEAD_BYTES, LEVEL_WINDOW_BYTES } from './parse/level.ts'
+import { HEAD_BYTES, type LineParser, type TimeForm } from './parse/line-parser.ts'
 
 /** Of one packet; beyond it lines are parsed. */
 const MODELS_MAX = 8192
@@ -24,8 +29,8 @@ const TEMPLATE_LINES_MIN = 3
 const MISSES_MAX = 24
 /** Models look no further than this into a line, so that the parser's own limit does not count. */
 const SEEN_BYTES_MAX = 400
-/** Shorter numbers may say something: a priority, a level. */
-const FREE_DIGITS_MIN = 4
+/** By how much the numbers of a line may be longer or shorter, in sum. */
+const SHIFT_BYTES_MAX = 32
 const VARIABLE_WORDS = VARIABLE_BYTES / 4
 
 /** Kinds of stamps (core/stamps.ts) that say what a time of this form says. */
@@ -50,53 +55,49 @@ const YEARLESS_SPAN_SECONDS = 364 * DAY_SECONDS
 
 // A model is a row of numbers in one array: this is asked for every line.
 const NEXT = 0
-/** Index of its first variable in the codec's words, and where its line begins. */
+/** Its first variable in the codec's words. */
 const WORDS = 1
-const START = 2
-/** Variables within what was looked at, which of them is the stamp, and the first behind the time and its zone. */
-const VARIABLES = 3
-const STAMP = 4
-const FIRST_FREE = 5
-/** So long must a line be; exactly so, written as a negative number, if the parser saw all of it. */
-const BYTES = 6
-const PARSER = 7
-const FORMAT = 8
-/** What the time is ahead of the stamp, in nanoseconds. */
-const OFFSET_LOW = 9
-const OFFSET_HIGH = 10
-const OFFSET_SECONDS = 11
-const BASIS = 12
-const STAMP_SECONDS = 13
-const LEVEL = 14
+/** Which variable is the stamp. */
+const STAMP = 2
+/** Variables, counted, before this one must be the same; before the next one numbers have as many digits; before the last one any. */
+const SAME = 3
+const DIGITS = 4
+const LENGTHS = 5
+const SPAN = 6
+/** What the time is ahead of the stamp, in nanoseconds, and the seconds of stamps for which that is sure. */
+const OFFSET_LOW = 7
+const OFFSET_HIGH = 8
+const SECONDS_LEAST = 9
+const SECONDS_GREATEST = 10
+const FORMAT = 11
+const LEVEL = 12
+const HOST = 13
+const APP = 14
 const MODEL_WORDS = 15
 
 const NOTHING = new Int32Array(0)
-const BASES = ['fixed', 'local', 'yearless'] as const
-const FIXED = 0
-const LOCAL = 1
+const NO_LINES = new Uint32Array(0)
+const SECONDS_MIN = -(2 ** 31)
+const SECONDS_MAX = 2 ** 31 - 1
 
 export class KnownLines {
-  level = 0
-  host = ''
-  app = ''
-  /** Halves of nanoseconds since 1970. */
-  timeLow = 0
-  timeHigh = 0
-
   #analysis: Analysis | undefined
   #bytes: Buffer = Buffer.alloc(0)
   #stamps: StampTime | undefined
   #words: Int32Array = NOTHING
-  #templateOf = new Uint32Array(0) as Uint32Array
+  #firsts: Int32Array = NOTHING
+  #lineEnds: Uint32Array = NO_LINES
+  #templateOf: Uint32Array = NO_LINES
   #stampSeconds: Int32Array = NOTHING
   readonly #models = new Int32Array(MODELS_MAX * MODEL_WORDS)
-  /** Of each model. */
-  readonly #hosts: string[] = []
-  readonly #apps: string[] = []
-  readonly #parsers: LineParser[] = []
   #count = 0
+  /** Models are good for lines of one source, with its names, read in the same second. */
+  #span = 0
+  #spans = 0
+  readonly #spanOf = new Map<LineParser, { span: number; label: object; readSeconds: number }>()
+  #readSeconds = 0
   /** By template: 1 + its youngest model, and lines without a model less lines with one. */
-  #youngest = new Int32Array(0)
+  #youngest: Int32Array = NOTHING
   #misses = new Int16Array(0)
 
   /** @param analysis  of exactly these bytes */
@@ -105,164 +106,209 @@ export class KnownLines {
     this.#bytes = bytes
     this.#stamps = new StampTime(analysis)
     this.#words = analysis.words
+    this.#firsts = analysis.firstVariables
+    this.#lineEnds = analysis.lineEnds
     this.#templateOf = analysis.templateOf
     this.#stampSeconds = analysis.stampSeconds
     this.#youngest = new Int32Array(analysis.templates.length + 1)
     this.#misses = new Int16Array(analysis.templates.length + 1)
     this.#count = 0
-    this.#parsers.length = 0
+    this.#spans = 0
+    this.#spanOf.clear()
+  }
+
+  /** @param readSeconds  when its lines were read, for times without a year */
+  beginSpan(parser: LineParser, label: object, readSeconds: number): void {
+    let of = this.#spanOf.get(parser)
+    if (of === undefined || of.label !== label || of.readSeconds !== readSeconds) {
+      of = { span: ++this.#spans, label, readSeconds }
+      this.#spanOf.set(parser, of)
+    }
+    this.#span = of.span
+    this.#readSeconds = readSeconds
   }
 
   /** Nothing of the codec's memory is held any more: it may have to go. */
   end(): void {
     this.#analysis = undefined
     this.#stamps = undefined
-    this.#words = this.#stampSeconds = NOTHING
-    this.#templateOf = new Uint32Array(0)
+    this.#words = this.#firsts = this.#stampSeconds = NOTHING
+    this.#lineEnds = this.#templateOf = NO_LINES
+    this.#spanOf.clear()
   }
 
   /**
-   * The answer for line number `line`, [start, end) of the bytes, in the fields; false if it must be parsed.
-   * @param readSeconds  when it was read, for times without a year
+   * Writes rows for the lines from `line` on, up to the first that must be parsed.
+   * @param to    the line behind the last that may be asked for: all are whole
+   * @param rows  has room for them
+   * @returns the line it stopped at
    */
-  find(line: number, start: number, end: number, parser: LineParser, readSeconds: number): boolean {
-    const template = this.#templateOf[line]
-    let model = this.#youngest[template] - 1
-    if (model < 0 || this.#misses[template] > MISSES_MAX) return false
+  fill(line: number, to: number, rows: EventRows): number {
+    // All in one function, of locals: every line comes through here.
+    const bytes = this.#bytes
+    const words = this.#words
+    const templateOf = this.#templateOf
+    const youngest = this.#youngest
+    const lineEnds = this.#lineEnds
+    const firsts = this.#firsts
     const models = this.#models
-    const first = this.#analysis!.firstVariable(line)
-    const length = end - start
-    for (let tries = 0; model >= 0 && tries < TRIES_MAX; tries++) {
-      const at = model * MODEL_WORDS
-      const bytes = models[at + BYTES]
-      if (
-        (bytes < 0 ? length === -bytes : length >= bytes) &&
-        this.#isAlike(first, start, at) &&
-        this.#parsers[models[at + PARSER]] === parser &&
-        (models[at + BASIS] === FIXED || this.#isTimeSure(at, this.#stampSeconds[line], parser, readSeconds))
-      ) {
-        this.#takeTime(line, at)
-        this.level = models[at + LEVEL]
-        this.host = this.#hosts[model]
-        this.app = this.#apps[model]
-        if (this.#misses[template] > 0) this.#misses[template]--
-        return true
+    const misses = this.#misses
+    const stampSeconds = this.#stampSeconds
+    const stamps = this.#stamps!
+    const span = this.#span
+    const { ends, halves, levels, hosts, apps, lines, flags, low, high } = rows
+    let at = line === 0 ? 0 : lineEnds[line - 1]
+    let row = rows.count
+    next: for (; line < to; line++) {
+      const template = templateOf[line]
+      const end = lineEnds[line]
+      if (end - at > EVENT_BYTES_MAX) break
+      const seconds = stampSeconds[line]
+      const first = firsts[line] >> 2
+      let model = youngest[template] - 1
+      let m = 0
+      tried: for (let tries = 0; ; model = models[m + NEXT]) {
+        if (model < 0 || tries++ === TRIES_MAX) break next
+        m = model * MODEL_WORDS
+        if (seconds < models[m + SECONDS_LEAST] || seconds > models[m + SECONDS_GREATEST]) continue
+        if (models[m + SPAN] !== span) continue
+        const stamp = models[m + STAMP]
+        const same = models[m + SAME]
+        const digits = models[m + DIGITS]
+        const count = models[m + LENGTHS]
+        let shift = 0
+        let a = first
+        let b = models[m + WORDS]
+        for (let k = 0; k < count; k++, a += VARIABLE_WORDS, b += VARIABLE_WORDS) {
+          const kind = words[a + 1]
+          if (kind !== words[b + 1]) {
+            if (k < digits || (kind & words[b + 1] & NUMBER) === 0) continue tried
+            shift += (kind & LENGTH_MASK) - (words[b + 1] & LENGTH_MASK)
+          } else if ((kind & NUMBER) !== 0) {
+            // Numbers of one length and value are the same.
+            if (k < same && words[a + 2] !== words[b + 2]) continue tried
+          } else if (k !== stamp) {
+            // A hash is no proof.
+            if (words[a + 2] !== words[b + 2]) continue tried
+            const by = words[b] - HEAP
+            for (let i = words[a] - HEAP, j = by; j < by + (kind & LENGTH_MASK); ) {
+              if (bytes[i++] !== bytes[j++]) continue tried
+            }
+          }
+        }
+        if (shift >= -SHIFT_BYTES_MAX && shift <= SHIFT_BYTES_MAX) break
       }
-      model = models[at + NEXT]
+      stamps.read(line, models[m + FORMAT])
+      const sum = (stamps.low >>> 0) + (models[m + OFFSET_LOW] >>> 0)
+      halves[2 * row + low] = sum
+      halves[2 * row + high] = stamps.high + models[m + OFFSET_HIGH] + (sum > 0xffffffff ? 1 : 0)
+      ends[row] = end
+      lines[row] = 1
+      levels[row] = models[m + LEVEL]
+      flags[row] = 0
+      hosts[row] = models[m + HOST]
+      apps[row] = models[m + APP]
+      row++
+      if (misses[template] > 0) misses[template]--
+      at = end
     }
-    return false
+    rows.count = row
+    return line
   }
 
-  /** The line was parsed: whatever is like it is known from now on. */
-  learn(line: number, start: number, end: number, parser: LineParser, readSeconds: number): void {
+  /**
+   * The line was parsed, and makes a record alone: whatever is like it is known from now on.
+   * @param host, app  as in the rows
+   */
+  learn(line: number, start: number, end: number, parser: LineParser, host: number, app: number): void {
     const analysis = this.#analysis!
     const template = this.#templateOf[line]
-    if (template === 0 || parser.timeIsGuessed || parser.seenTo - start > SEEN_BYTES_MAX) return
-    const basis = BASES.indexOf(parser.timeBasis as (typeof BASES)[number])
-    if (basis < 0 || this.#count >= MODELS_MAX) return
+    if (template === 0 || parser.timeIsGuessed || this.#count >= MODELS_MAX) return
+    if (parser.seenTo - start > SEEN_BYTES_MAX || this.#misses[template] > MISSES_MAX) return
     const { count, variables: all, stampVariable: stamp } = analysis.templates[template - 1]
     const format = analysis.formatOf[template]
     if (count < TEMPLATE_LINES_MIN || stamp < 0 || format === NO_STAMP) return
-    if (this.#misses[template]++ > MISSES_MAX) return
     if (!KINDS[parser.timeForm].includes(analysis.formats[format].kind)) return
-    if (hasFreeDigits(parser.host) || hasFreeDigits(parser.app)) return
+    if (this.#misses[template]++ === MISSES_MAX) this.#youngest[template] = 0
 
+    const bytes = this.#bytes
+    const lengthsTo = steadyTo(bytes, start, end, parser)
+    const seenTo = Math.max(parser.seenTo, lengthsTo ?? 0, traceSeenTo(bytes, start, end))
+    if (seenTo - start > SEEN_BYTES_MAX) return
     const words = this.#words
-    const first = analysis.firstVariable(line)
+    const first = this.#firsts[line] >> 2
     const startOf = (k: number) => words[first + k * VARIABLE_WORDS] - HEAP
-    const lengthOf = (k: number) => words[first + k * VARIABLE_WORDS + 1] & LENGTH_MASK
-    if (startOf(stamp) < parser.timeAt || startOf(stamp) + lengthOf(stamp) > parser.timeEnd) return
-    let firstFree = stamp + 1
-    while (firstFree < all && startOf(firstFree) < parser.timeEnd + ZONE_AHEAD_BYTES) firstFree++
-    let variables = firstFree
-    while (variables < all && startOf(variables) < parser.seenTo) variables++
+    const stampEnd = startOf(stamp) + (words[first + stamp * VARIABLE_WORDS + 1] & LENGTH_MASK)
+    if (startOf(stamp) < parser.timeAt || stampEnd > parser.timeEnd) return
+    const variablesTo = (place: number) => {
+      let k = 0
+      while (k < all && startOf(k) < place) k++
+      return k
+    }
+    const lengths = variablesTo(seenTo)
+    const digits = lengthsTo === undefined ? lengths : Math.min(lengths, variablesTo(parser.lengthsFrom))
 
     const stamps = this.#stamps!
     stamps.read(line, format)
     const offset = parser.timeNs - ((BigInt(stamps.high) << 32n) | BigInt(stamps.low >>> 0))
+    const sure = this.#sureSeconds(this.#stampSeconds[line], offset, parser)
+    if (sure === undefined) return
     const models = this.#models
-    const model = this.#count
-    const at = model * MODEL_WORDS
+    const at = this.#count * MODEL_WORDS
     models[at + NEXT] = this.#youngest[template] - 1
     models[at + WORDS] = first
-    models[at + START] = start
-    models[at + VARIABLES] = variables
     models[at + STAMP] = stamp
-    models[at + FIRST_FREE] = firstFree
-    models[at + BYTES] = parser.seenTo > end ? start - end : parser.seenTo - start
-    models[at + PARSER] = this.#numberOf(parser)
+    models[at + SAME] = Math.min(digits, Math.max(stamp + 1, variablesTo(parser.digitsFrom)))
+    models[at + DIGITS] = digits
+    models[at + LENGTHS] = lengths
+    models[at + SPAN] = this.#span
     models[at + FORMAT] = format
     models[at + OFFSET_LOW] = Number(BigInt.asIntN(32, offset))
     models[at + OFFSET_HIGH] = Number(BigInt.asIntN(32, offset >> 32n))
-    models[at + OFFSET_SECONDS] = Number(offset / 1_000_000_000n)
-    models[at + BASIS] = basis
-    models[at + STAMP_SECONDS] = this.#stampSeconds[line]
+    models[at + SECONDS_LEAST] = sure[0]
+    models[at + SECONDS_GREATEST] = sure[1]
     models[at + LEVEL] = parser.level
-    this.#hosts[model] = parser.host
-    this.#apps[model] = parser.app
-    if (basis !== FIXED && !this.#isTimeSure(at, this.#stampSeconds[line], parser, readSeconds)) return
-    this.#youngest[template] = model + 1
+    models[at + HOST] = host
+    models[at + APP] = app
     this.#count++
+    this.#youngest[template] = this.#count
   }
 
-  #numberOf(parser: LineParser): number {
-    const parsers = this.#parsers
-    if (parsers.at(-1) !== parser) parsers.push(parser)
-    return parsers.length - 1
-  }
-
-  #isAlike(first: number, start: number, at: number): boolean {
-    const words = this.#words
-    const models = this.#models
-    const moved = start - models[at + START]
-    const stamp = first + models[at + STAMP] * VARIABLE_WORDS
-    const free = first + models[at + FIRST_FREE] * VARIABLE_WORDS
-    const end = first + models[at + VARIABLES] * VARIABLE_WORDS
-    for (let a = first, b = models[at + WORDS]; a < end; a += VARIABLE_WORDS, b += VARIABLE_WORDS) {
-      const kind = words[a + 1]
-      if (kind !== words[b + 1] || words[a] - words[b] !== moved) return false
-      if (a === stamp) continue
-      if (words[a + 2] !== words[b + 2]) {
-        if (a >= free && (kind & NUMBER) !== 0 && (kind & LENGTH_MASK) >= FREE_DIGITS_MIN) continue
-        return false
-      }
-      // Numbers of one length and value are the same; a hash is no proof.
-      if ((kind & NUMBER) === 0 && !this.#hasSameBytes(words[a] - HEAP, words[b] - HEAP, kind & LENGTH_MASK))
-        return false
+  /** For which stamps, of the seconds from the first to the second, the offset holds that was found for this one. */
+  #sureSeconds(seconds: number, offset: bigint, parser: LineParser): [number, number] | undefined {
+    const { timeBasis, isZoneUtc } = parser
+    if (timeBasis === 'dayless') return undefined
+    let least = SECONDS_MIN
+    let greatest = SECONDS_MAX
+    if (timeBasis === 'local' || (timeBasis === 'yearless' && !isZoneUtc)) {
+      least = Math.floor(seconds / QUARTER_SECONDS) * QUARTER_SECONDS
+      greatest = least + QUARTER_SECONDS - 1
     }
-    return true
-  }
-
-  #hasSameBytes(a: number, b: number, length: number): boolean {
-    const bytes = this.#bytes
-    for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
-    return true
-  }
-
-  #takeTime(line: number, at: number): void {
-    const stamps = this.#stamps!
-    const models = this.#models
-    stamps.read(line, models[at + FORMAT])
-    const low = (stamps.low >>> 0) + (models[at + OFFSET_LOW] >>> 0)
-    this.timeLow = low | 0
-    this.timeHigh = (stamps.high + models[at + OFFSET_HIGH] + (low > 0xffffffff ? 1 : 0)) | 0
-  }
-
-  /** The stamp lies where the model's offset holds. */
-  #isTimeSure(at: number, stampSeconds: number, parser: LineParser, readSeconds: number): boolean {
-    const models = this.#models
-    const modelSeconds = models[at + STAMP_SECONDS]
-    const isSameQuarter = Math.floor(stampSeconds / QUARTER_SECONDS) === Math.floor(modelSeconds / QUARTER_SECONDS)
-    if (models[at + BASIS] === LOCAL) return isSameQuarter
-    if (!parser.isZoneUtc && !isSameQuarter) return false
-    const ahead = stampSeconds + models[at + OFFSET_SECONDS] - readSeconds - YEARLESS_AHEAD_SECONDS
-    // A day's room, in which zones may differ, on either side.
-    if (ahead > -DAY_SECONDS || ahead < -YEARLESS_SPAN_SECONDS + DAY_SECONDS) return false
-    const isLeapDay = stampSeconds >= LEAP_DAY_SECONDS && stampSeconds < LEAP_DAY_SECONDS + DAY_SECONDS
-    return !isLeapDay && stampSeconds < LEAP_DAY_SECONDS === modelSeconds < LEAP_DAY_SECONDS
+    if (timeBasis === 'yearless') {
+      // A day's room, in which zones may differ, on either side.
+      const ahead = this.#readSeconds + YEARLESS_AHEAD_SECONDS - Number(offset / 1_000_000_000n)
+      greatest = Math.min(greatest, ahead - DAY_SECONDS)
+      least = Math.max(least, ahead - YEARLESS_SPAN_SECONDS + DAY_SECONDS)
+      if (seconds < LEAP_DAY_SECONDS) greatest = Math.min(greatest, LEAP_DAY_SECONDS - 1)
+      else least = Math.max(least, LEAP_DAY_SECONDS + DAY_SECONDS)
+    }
+    return seconds >= least && seconds <= greatest ? [least, greatest] : undefined
   }
 }
 
-function hasFreeDigits(name: string): boolean {
-  return /\d{4}/.test(name)
+/**
+ * Whether the level of the line would be the same if numbers before and in it were a little longer or shorter: up to where
+ * it must be looked at for that, or undefined.
+ */
+function steadyTo(bytes: Buffer, start: number, end: number, parser: LineParser): number | undefined {
+  const { levelFrom, secondLevelFrom, level, seenTo } = parser
+  if (levelFrom < 0) return seenTo
+  if (level > 0) {
+    return secondLevelFrom < 0 && seenTo <= levelFrom + LEVEL_WINDOW_BYTES - SHIFT_BYTES_MAX ? seenTo : undefined
+  }
+  const headEnd = Math.min(end, start + HEAD_BYTES)
+  const window = LEVEL_WINDOW_BYTES + SHIFT_BYTES_MAX
+  if (findLevel(bytes, levelFrom, headEnd, window) > 0) return undefined
+  if (secondLevelFrom >= 0 && findLevel(bytes, secondLevelFrom, headEnd, window) > 0) return undefined
+  return Math.max(levelFrom, secondLevelFrom) + window + LEVEL_AHEAD_BYTES
 }

@@ -62,6 +62,8 @@ export interface Analysis extends LineStamps {
   readonly words: Int32Array
   /** Index into `words` of the line's first variable; the others follow. */
   firstVariable(line: number): number
+  /** The same of each line, times four. */
+  readonly firstVariables: Int32Array
   /** Lines whose template was guessed right. */
   readonly predicted: number
 }
@@ -243,6 +245,7 @@ function analysisOf(memory: ArrayBuffer): Analysis {
     variableLength: (line, index) => words[variableAt(line, index) + 1] & LENGTH_MASK,
     words,
     firstVariable: line => variableAt(line, 0),
+    firstVariables: new Int32Array(memory, firsts, lines),
     predicted,
   }
 }

@@ -60,6 +60,11 @@ export class Records {
     return this.#rule.kind === 'lines' && this.#wrapper === 'none'
   }
 
+  /** Lines make a record of more than themselves only where `maybeTrace` says so. */
+  get isOfTraces(): boolean {
+    return this.#rule.kind === 'traces' && this.#wrapper === 'none'
+  }
+
   /**
    * Finds the record that begins at `at`, where a line begins.
    * @param limit  after the last whole line
@@ -99,7 +104,7 @@ export class Records {
    * a record: nothing else need be asked.
    */
   maybeJoined(b: Buffer, at: number, limit: number): boolean {
-    return this.#rule.kind !== 'traces' || this.#wrapper !== 'none' || maybeTrace(b, at, limit)
+    return !this.isOfTraces || maybeTrace(b, at, limit)
   }
 
   /**

@@ -286,6 +286,12 @@ export function maybeTrace(b: Buffer, at: number, end: number): boolean {
   return isErrorName(b, at, name) || isRubyPlace(b, name, end)
 }
 
+/** How far `maybeTrace` looks, at most, where it says no. */
+export function traceSeenTo(b: Buffer, at: number, end: number): number {
+  if (!isLetter(b[at])) return at + DASHES.length + REALTIME.length
+  return Math.max(at + FIRST_WORD_BYTES_MAX, digitsEnd(b, nameEnd(b, at, end) + 1, end) + RUBY_IN.length)
+}
+
 /** By space or tab, or by a tab as JSON writes it (within Docker's lines). */
 function isIndented(b: Buffer, at: number, end: number): boolean {
   const c = b[at]
@@ -332,6 +338,7 @@ for (const word of [CAUSED_BY, EXCEPTION_IN, UNHANDLED, STACK_TRACE, TRACEBACK, 
   FIRST_WORDS[word[0]] ??= []
   FIRST_WORDS[word[0]].push(word)
 }
+const FIRST_WORD_BYTES_MAX = Math.max(...FIRST_WORDS.flat().map(word => word.length))
 const ENDINGS = ['Exception', 'Error', 'Throwable', 'Interrupt', 'Failure'].map(text)
 
 function startsWith(name: Buffer, b: Buffer, at: number, end: number): boolean {

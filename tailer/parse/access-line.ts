@@ -1,7 +1,10 @@
 // Access logs of web servers: the time in brackets, and the request in quotes right behind it.
 import type { TimeRead } from './clock-parts.ts'
 import { readAccessTime } from './times.ts'
-import { isDigit } from './words.ts'
+import { isDigit, wordEnd } from './words.ts'
+
+/** ` - - [10/Oct/2000:13:55:36 -0700] "` */
+const ACCESS_BYTES_MIN = 30
 
 /** `client ident user [10/Oct/2000:13:55:36 -0700] "GET …`: in brackets, before the first quote and right before it. */
 export function readAccessLine(b: Buffer, start: number, end: number, time: TimeRead): boolean {
@@ -11,6 +14,18 @@ export function readAccessLine(b: Buffer, start: number, end: number, time: Time
     if (after > 0 && isRequest(b, after, end)) return true
   }
   return false
+}
+
+/** The same of a line that begins with an address: most access logs, told without trying other times on the address. */
+export function readClientLine(b: Buffer, start: number, end: number, time: TimeRead): number {
+  let at = start
+  let dots = 0
+  for (; at < end && (isDigit(b[at]) || b[at] === 0x2e); at++) if (b[at] === 0x2e) dots++
+  if (dots !== 3 || end - at < ACCESS_BYTES_MIN || b[at] !== 0x20 || b[at + 1] !== 0x2d || b[at + 2] !== 0x20) return -1
+  const user = wordEnd(b, at + 3, end)
+  if (user + 2 >= end || b[user] !== 0x20 || b[user + 1] !== 0x5b) return -1
+  const after = readAccessTime(b, user + 2, end, time)
+  return after > 0 && isRequest(b, after, end) ? after : -1
 }
 
 /** `] "` behind a time, or `] \"` within a text of JSON: what follows is the client's word. */

@@ -3,10 +3,10 @@ import { LEVELS, type Level } from '../../shared/events.ts'
 import { afterColour, isDigit, isLetter, isWordByte } from './words.ts'
 
 /** How far behind the time (or the start) a level is looked for, in bytes. */
-const LEVEL_WINDOW_BYTES = 96
+export const LEVEL_WINDOW_BYTES = 96
 
 /** How far behind a word, or behind the window for one that begins in it, bytes are looked at. */
-const LEVEL_AHEAD_BYTES = 32
+export const LEVEL_AHEAD_BYTES = 32
 
 /** Nothing at or behind this offset was looked at by the last `findLevel`. */
 export let levelSeenTo = 0
@@ -108,9 +108,9 @@ export function levelOfNumber(number: number): number {
  * fills brackets or ends them ([error], [core:error], <info>), stands between tabs or bars, or right behind a comma; one at
  * `from` with a colon behind it (error: …, PHP Warning: …); the value of level, lvl or severity (level=info, "level":"warn").
  */
-export function findLevel(b: Buffer, from: number, end: number): number {
-  levelSeenTo = from + LEVEL_WINDOW_BYTES + LEVEL_AHEAD_BYTES
-  const limit = Math.min(end, from + LEVEL_WINDOW_BYTES)
+export function findLevel(b: Buffer, from: number, end: number, window = LEVEL_WINDOW_BYTES): number {
+  levelSeenTo = from + window + LEVEL_AHEAD_BYTES
+  const limit = Math.min(end, from + window)
   let isFirst = true
   let at = from
   let aheadTo = 0

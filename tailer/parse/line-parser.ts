@@ -4,7 +4,7 @@
 // A time counts only where log writers put it: at the start, behind a few words that are not prose (a file name, a
 // process id, a level), as the value of time= or ts=, or in the brackets of an access log. A date in a sentence is not
 // the line's time.
-import { isRequest, readAccessLine } from './access-line.ts'
+import { isRequest, readAccessLine, readClientLine } from './access-line.ts'
 import { isWeekday, TimeRead } from './clock-parts.ts'
 import { beginsJournalEntry, JournalEntry } from './journal-export.ts'
 import { JsonLine } from './json-line.ts'
@@ -35,7 +35,7 @@ import {
 } from './words.ts'
 
 /** Further in nothing is looked at, except in JSON and in entries of the journal (see there). */
-const HEAD_BYTES = 512
+export const HEAD_BYTES = 512
 /** Words that may stand before the time. */
 const WORDS_BEFORE_MAX = 5
 /** The greatest `<n>` there is: facility 23, severity 7. */
@@ -43,6 +43,8 @@ const PRIORITY_MAX = 191
 
 /** How far behind the start of a time its readers look, at most, before they know that it is none. */
 const TIME_AHEAD_BYTES = 96
+/** Behind a time, places are asked for what stands in them up to here. */
+const REST_AHEAD_BYTES = 12
 /** Behind a time its zone may stand. */
 export const ZONE_AHEAD_BYTES = 8
 
@@ -66,10 +68,16 @@ export class LineParser {
 
   // How the answer was found, so that it can be used again without looking (tailer/known-lines.ts):
   // another event that is equal in [start, seenTo) and at least so long has the same level, host, application, and its
-  // time at the same place. Behind the time and the place of its zone (ZONE_AHEAD_BYTES), numbers of four and more digits
-  // may differ in their digits.
+  // time at the same place; also
+  //   - if numbers (words of digits) that begin at or behind `digitsFrom` have other digits;
+  //   - if numbers that begin at or behind `lengthsFrom` have more or fewer digits, as long as a level that was looked for
+  //     from `levelFrom` on, and from `secondLevelFrom`, is found there again (-1: it was not looked for).
   /** Infinite: all of it may count. */
   seenTo = 0
+  digitsFrom = 0
+  lengthsFrom = 0
+  levelFrom = -1
+  secondLevelFrom = -1
   timeAt = -1
   timeEnd = -1
   timeForm: TimeForm = 'other'
@@ -100,6 +108,8 @@ export class LineParser {
   parse(bytes: Buffer, start: number, end: number, readMs: number): void {
     this.seenTo = start
     this.timeAt = this.timeEnd = -1
+    this.digitsFrom = this.lengthsFrom = Number.POSITIVE_INFINITY
+    this.levelFrom = this.secondLevelFrom = -1
     this.timeForm = 'other'
     this.level = 0
     this.host = ''
@@ -143,6 +153,14 @@ export class LineParser {
     this.timeAt = at
     this.timeEnd = end
     this.#see(end + ZONE_AHEAD_BYTES)
+    this.digitsFrom = end + (this.timeForm === 'syslog' || this.timeForm === 'short' ? 1 : ZONE_AHEAD_BYTES)
+  }
+
+  #lookForLevel(b: Buffer, from: number, end: number): void {
+    this.level = findLevel(b, from, end)
+    this.#see(levelSeenTo)
+    if (this.levelFrom < 0) this.levelFrom = from
+    else this.secondLevelFrom = from
   }
 
   /** @returns whether #time was read */
@@ -309,9 +327,9 @@ export class LineParser {
     const tagAt = isHost ? hostEnd + 1 : hostAt
     const tagEnd = this.#takeApp(b, tagAt, end)
     if (isHost && (!isStrict || tagEnd > tagAt)) this.host = this.#hosts.get(b, hostAt, hostEnd)
-    if (this.level !== 0) return
-    this.level = findLevel(b, skipSpace(b, tagEnd, end), end)
-    this.#see(levelSeenTo)
+    this.digitsFrom = Math.max(this.digitsFrom, hostEnd)
+    this.lengthsFrom = this.digitsFrom
+    if (this.level === 0) this.#lookForLevel(b, skipSpace(b, tagEnd, end), end)
   }
 
   /** `name[pid]:`, `name(pam)[pid]:`, `name:`. @returns the offset after the colon, or `at` */
@@ -342,12 +360,20 @@ export class LineParser {
     }
     if (next >= end || b[next] !== 0x3a) return at
     this.app = this.#apps.get(b, at, nameEnd)
+    this.digitsFrom = Math.max(this.digitsFrom, nameEnd)
     return next + 1
   }
 
   /** No syslog, no JSON: a time in brackets or not, at the start or behind a few words. */
   #readPlain(b: Buffer, start: number, end: number): boolean {
     const time = this.#time
+    const access = isDigit(b[start]) ? readClientLine(b, start, end, time) : -1
+    if (access > 0) {
+      this.timeForm = 'access'
+      this.#seeTime(start, access)
+      this.#seeAll()
+      return true
+    }
     let at = start
     for (let words = 0; words <= WORDS_BEFORE_MAX && at < end; words++) {
       const open = skipOpening(b, at, end)
@@ -358,6 +384,8 @@ export class LineParser {
         // Others were tried before: those fail within the time, but for the last ones.
         if (this.timeForm === 'epoch' || this.timeForm === 'other') this.#see(open + TIME_AHEAD_BYTES)
         this.#seeTime(open, after)
+        // No zone begins with a digit.
+        if (this.timeForm === 'iso' && b[after] === 0x20 && isDigit(b[after + 1])) this.digitsFrom = after + 1
         this.#takeRest(b, start, at, open, after, end)
         return true
       }
@@ -375,6 +403,8 @@ export class LineParser {
 
   /** What stands before and behind the time [open, after) of a line that begins at `start`. */
   #takeRest(b: Buffer, start: number, at: number, open: number, after: number, end: number): void {
+    // A short time is read with what is behind it; others are asked about a few places behind them.
+    this.lengthsFrom = Math.max(this.digitsFrom, this.timeForm === 'short' ? 0 : after + REST_AHEAD_BYTES)
     if (open === start) {
       this.#see(after + 10)
       if (isContainerLine(b, after, end)) {
@@ -395,8 +425,7 @@ export class LineParser {
     // What follows is the client's to choose: an upper-case word in its request is no level.
     if (isRequest(b, after, end)) this.level = 0
     else if (this.level === 0) {
-      this.level = findLevel(b, after, end)
-      this.#see(levelSeenTo)
+      this.#lookForLevel(b, after, end)
       if (this.level === 0) this.level = mongoLevel(b, after, end)
     }
   }
@@ -484,10 +513,13 @@ export class LineParser {
     const hostEnd = wordEnd(b, after + 1, end)
     const tagEnd = wordEnd(b, hostEnd + 1, end)
     this.#see(tagEnd + 1)
+    this.lengthsFrom = Math.max(this.lengthsFrom, tagEnd + 1)
     if (tagEnd - hostEnd < 3 || b[tagEnd - 1] !== 0x3a || levelOfWord(b, after + 1, hostEnd) > 0) return
     // `name[pid]:` is a tag; a bare `name:` only behind a time as rsyslog writes it, to the microsecond.
     const hasPid = b[tagEnd - 2] === 0x5d && isDigit(b[tagEnd - 3])
-    if (hasPid || after - start === 32) this.#takeOrigin(b, after, end, true)
+    if (!hasPid && after - start !== 32) return
+    this.#takeOrigin(b, after, end, true)
+    this.lengthsFrom = Math.max(this.digitsFrom, tagEnd + 1)
   }
 
   /** `nova-api.log.1.2017-05-16_13:53:08 ` before the time: lines of many files in one, with the file's name. */
