@@ -54,9 +54,11 @@ const PREFIX_BYTES_MAX: i32 = 255
 /** Digits of a value of kind 4: two integers of 9. */
 const NUMERAL_DIGITS_MAX: i32 = 18
 
-/** Of the column at hand, per value: address of its variable, its integer, its entry. Then the dictionary's. */
-let variables: i32 = 0
+/** Of the column at hand, a word per value: where its text lies, length and flags, its integer (variables.ts). */
+let starts: i32 = 0
+let shapes: i32 = 0
 let integers: i32 = 0
+/** Of each value its entry, of each entry a value that has it. Then the dictionary's. */
 let entryIds: i32 = 0
 let entries: i32 = 0
 let slots: i32 = 0
@@ -64,16 +66,22 @@ let slotMask: i32 = 0
 /** Slots of an older generation are empty: nothing has to be cleared between columns. */
 let generation: i32 = 0
 
-/** Room for columns of up to `lines` values; the place behind. */
-export function placeColumns(at: i32, lines: i32): i32 {
+/** Columns of one template, those of `gathered` on, as `gatherColumns` lays them out. */
+let planes: i32 = 0
+let planesMax: i32 = 0
+let gathered: i32 = 0
+let gatheredEnd: i32 = 0
+
+/** Room for columns of up to `lines` values, of several columns at once as far as `bytesMax` goes; the place behind. */
+export function placeColumns(at: i32, lines: i32, bytesMax: i32): i32 {
   const bytes = aligned(lines * 4 + 4)
-  variables = at
-  integers = at + bytes
-  entryIds = at + 2 * bytes
-  entries = at + 3 * bytes
-  slots = at + 4 * bytes
+  entryIds = at
+  entries = at + bytes
+  slots = at + 2 * bytes
   slotMask = powerOfTwo(lines) - 1
-  return aligned(slots + (slotMask + 1) * 8)
+  planes = aligned(slots + (slotMask + 1) * 8)
+  planesMax = bytesMax > lines * VARIABLE_BYTES ? bytesMax : lines * VARIABLE_BYTES
+  return aligned(planes + planesMax)
 }
 
 export function clearColumns(): void {
@@ -81,36 +89,65 @@ export function clearColumns(): void {
   generation = 0
 }
 
-/** Variable `index` of the lines at `order`, `count` of them. */
-export function putColumn(order: i32, count: i32, index: i32): void {
-  const offset = index * VARIABLE_BYTES
-  const model = firstVariable(load32(order)) + offset
-  const modelShape = load32(model + 4)
-  if ((modelShape & LATER) !== 0) {
-    for (let k: i32 = 0; k < count; k++) {
-      store32(integers + k * 4, load32(firstVariable(load32(order + k * 4)) + offset + 8))
+/**
+ * The columns of the lines at `order`, `count` of them. Their variables lie in memory line by line, all templates mixed:
+ * to read one column there would be to walk through all of it. So it is walked once, for as many columns as there is
+ * room, and each of these then lies in one piece.
+ */
+export function putColumns(order: i32, count: i32, variableTotal: i32): void {
+  gatheredEnd = 0
+  for (let index: i32 = 0; index < variableTotal; index++) {
+    if (index >= gatheredEnd) gatherColumns(order, count, index, variableTotal)
+    const at = planes + mul(count, (index - gathered) * VARIABLE_BYTES)
+    starts = at
+    shapes = at + count * 4
+    integers = at + count * 8
+    putColumn(count)
+  }
+}
+
+/** From column `index` on: of each column first all starts, then all shapes, then all values. */
+function gatherColumns(order: i32, count: i32, index: i32, variableTotal: i32): void {
+  const room = div(planesMax, count * VARIABLE_BYTES)
+  gathered = index
+  gatheredEnd = variableTotal - index < room ? variableTotal : index + room
+  const bytes = count * 4
+  const from = index * VARIABLE_BYTES
+  const end = gatheredEnd * VARIABLE_BYTES
+  for (let k: i32 = 0; k < count; k++) {
+    const first = firstVariable(load32(order + k * 4))
+    let to = planes + k * 4
+    for (let at = first + from; at < first + end; at += VARIABLE_BYTES) {
+      store32(to, load32(at))
+      store32(to + bytes, load32(at + 4))
+      store32(to + 2 * bytes, load32(at + 8))
+      to += 3 * bytes
     }
+  }
+}
+
+/** The column at `starts`, `shapes` and `integers`. */
+function putColumn(count: i32): void {
+  const modelShape = load32(shapes)
+  if ((modelShape & LATER) !== 0) {
     putDescriptor(KIND_INTEGER)
     putIntegers(count, 0)
     return
   }
   if ((modelShape & STAMP) !== 0) return
 
-  const modelStart = load32(model)
+  const modelStart = load32(starts)
   const modelLength = modelShape & LENGTH_MASK
-  const modelValue = load32(model + 8)
+  const modelValue = load32(integers)
   let isConstant: i32 = 1
   let isNumber: i32 = 1
   let isEqualLong: i32 = 1
   let hasZeros: i32 = 0
   let leastLength = modelLength
   for (let k: i32 = 0; k < count; k++) {
-    const variable = firstVariable(load32(order + k * 4)) + offset
-    const shape = load32(variable + 4)
-    const value = load32(variable + 8)
+    const shape = load32(shapes + k * 4)
+    const value = load32(integers + k * 4)
     const length = shape & LENGTH_MASK
-    store32(variables + k * 4, variable)
-    store32(integers + k * 4, value)
     if ((shape & NUMBER) === 0) isNumber = 0
     else if (length > 1 && value < load32(POWERS + length * 4 - 4)) hasZeros = 1
     if (length !== modelLength) {
@@ -118,7 +155,7 @@ export function putColumn(order: i32, count: i32, index: i32): void {
       isConstant = 0
       if (length < leastLength) leastLength = length
     } else if (isConstant !== 0) {
-      if (value !== modelValue || equal(load32(variable), modelStart, length) === 0) isConstant = 0
+      if (value !== modelValue || isSame(shape, starts + k * 4, modelShape, starts) === 0) isConstant = 0
     }
   }
   if (isConstant !== 0) {
@@ -144,12 +181,20 @@ export function putColumn(order: i32, count: i32, index: i32): void {
   putDescriptor(KIND_TEXT)
   putPrefix(modelStart, prefix)
   let bytes: i32 = 0
-  for (let k: i32 = 0; k < count; k++) bytes += (load32(load32(variables + k * 4) + 4) & LENGTH_MASK) - prefix + 1
+  for (let k: i32 = 0; k < count; k++) bytes += (load32(shapes + k * 4) & LENGTH_MASK) - prefix + 1
   putDescriptor(bytes)
   for (let k: i32 = 0; k < count; k++) {
-    const variable = load32(variables + k * 4)
-    putEntry(TEXTS, load32(variable) + prefix, (load32(variable + 4) & LENGTH_MASK) - prefix)
+    putEntry(TEXTS, load32(starts + k * 4) + prefix, (load32(shapes + k * 4) & LENGTH_MASK) - prefix)
   }
+}
+
+/**
+ * 1 if two values of one length and one value or hash are the same. Numbers are by that alone; other texts are compared,
+ * and looking at them again is dear: they lie all over the block.
+ */
+function isSame(shape: i32, start: i32, otherShape: i32, otherStart: i32): i32 {
+  if ((shape & otherShape & NUMBER) !== 0) return 1
+  return equal(load32(start), load32(otherStart), shape & LENGTH_MASK)
 }
 
 function putPrefix(start: i32, length: i32): void {
@@ -225,18 +270,18 @@ function tryDictionary(count: i32, share: i32): i32 {
   generation++
   let entryCount: i32 = 0
   for (let k: i32 = 0; k < count; k++) {
-    const variable = load32(variables + k * 4)
-    const length = load32(variable + 4) & LENGTH_MASK
-    const value = load32(variable + 8)
-    const start = load32(variable)
+    const shape = load32(shapes + k * 4)
+    const length = shape & LENGTH_MASK
+    const value = load32(integers + k * 4)
     let slot = mul(value ^ length, -1640531535)
     slot = (slot ^ (slot >>> 16)) & slotMask
     let id: i32 = -1
     while (load32(slots + slot * 8) === generation) {
       const candidate = load32(slots + slot * 8 + 4)
       const other = load32(entries + candidate * 4)
-      if (load32(other + 8) === value && (load32(other + 4) & LENGTH_MASK) === length) {
-        if (equal(load32(other), start, length) !== 0) {
+      if (load32(integers + other) === value) {
+        const otherShape = load32(shapes + other)
+        if ((otherShape & LENGTH_MASK) === length && isSame(shape, starts + k * 4, otherShape, starts + other) !== 0) {
           id = candidate
           break
         }
@@ -248,15 +293,15 @@ function tryDictionary(count: i32, share: i32): i32 {
       id = entryCount++
       store32(slots + slot * 8, generation)
       store32(slots + slot * 8 + 4, id)
-      store32(entries + id * 4, variable)
+      store32(entries + id * 4, k * 4)
     }
     store32(entryIds + k * 4, id)
   }
   putDescriptor(KIND_DICTIONARY)
   putDescriptor(entryCount)
   for (let id: i32 = 0; id < entryCount; id++) {
-    const variable = load32(entries + id * 4)
-    putEntry(ENTRIES, load32(variable), load32(variable + 4) & LENGTH_MASK)
+    const k = load32(entries + id * 4)
+    putEntry(ENTRIES, load32(starts + k), load32(shapes + k) & LENGTH_MASK)
   }
   let at = streamEnd(ENTRY_IDS)
   const planes: i32 = idPlanes(entryCount)
@@ -278,7 +323,7 @@ export function idPlanes(entryCount: i32): i32 {
 function commonPrefix(count: i32, modelStart: i32, leastLength: i32): i32 {
   let prefix = leastLength < PREFIX_BYTES_MAX ? leastLength : PREFIX_BYTES_MAX
   for (let k: i32 = 0; k < count && prefix > 0; k++) {
-    const start = load32(load32(variables + k * 4))
+    const start = load32(starts + k * 4)
     let same: i32 = 0
     while (same < prefix && load8(start + same) === load8(modelStart + same)) same++
     prefix = same
@@ -290,9 +335,8 @@ function commonPrefix(count: i32, modelStart: i32, leastLength: i32): i32 {
 /** 1 if all values are the prefix and digits that an integer can hold: then the column is written. */
 function tryNumeral(count: i32, prefix: i32, modelStart: i32, modelLength: i32, isEqualLong: i32): i32 {
   for (let k: i32 = 0; k < count; k++) {
-    const variable = load32(variables + k * 4)
-    const start = load32(variable) + prefix
-    const digits = (load32(variable + 4) & LENGTH_MASK) - prefix
+    const start = load32(starts + k * 4) + prefix
+    const digits = (load32(shapes + k * 4) & LENGTH_MASK) - prefix
     if (digits < 1 || digits > NUMERAL_DIGITS_MAX) return 0
     if (isEqualLong === 0 && (digits > 9 || (digits > 1 && load8(start) === 48))) return 0
     for (let i: i32 = 0; i < digits; i++) if ((load8(CLASSES + load8(start + i)) & DIGIT) === 0) return 0
@@ -316,9 +360,9 @@ function tryNumeral(count: i32, prefix: i32, modelStart: i32, modelLength: i32, 
 /** The number in the digits behind `skip` bytes of each value; `digits` 0: all of them. */
 function takeDigits(count: i32, skip: i32, digits: i32): void {
   for (let k: i32 = 0; k < count; k++) {
-    const variable = load32(variables + k * 4)
-    const start = load32(variable) + skip
-    const end = digits > 0 ? start + digits : load32(variable) + (load32(variable + 4) & LENGTH_MASK)
+    const begin = load32(starts + k * 4)
+    const start = begin + skip
+    const end = digits > 0 ? start + digits : begin + (load32(shapes + k * 4) & LENGTH_MASK)
     let value: i32 = 0
     for (let at = start; at < end; at++) value = mul(value, 10) + load8(at) - 48
     store32(integers + k * 4, value)

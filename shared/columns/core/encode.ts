@@ -4,7 +4,7 @@
 //
 //   memory:  HEAP │ text │ lines │ templates │ variables … (grows) │ order │ columns' work │ streams
 
-import { clearColumns, placeColumnStreams, placeColumns, putColumn } from './columns.ts'
+import { clearColumns, placeColumnStreams, placeColumns, putColumns } from './columns.ts'
 import {
   firstVariable,
   formatOfLine,
@@ -239,7 +239,7 @@ function numberTemplates(): void {
 function placeAndWrite(bytes: i32, lacksLineEnd: i32): void {
   byNumber = aligned(nextVariable + SLACK_BYTES)
   order = aligned(byNumber + keptCount * 4 + 16)
-  let place = placeColumns(aligned(order + lineCount * 4 + keptCount * 8 + 16), lineCount)
+  let place = placeColumns(aligned(order + lineCount * 4 + keptCount * 8 + 16), lineCount, bytes)
   reserve(place)
   clearColumns()
 
@@ -381,7 +381,7 @@ function writeTemplate(template: i32): void {
   setStreamEnd(TEMPLATES, to + end - at)
   putDescriptor(count)
   const first = order + (firstInOrder(template) - count) * 4
-  for (let i: i32 = 0; i < variableTotal; i++) putColumn(first, count, i)
+  putColumns(first, count, variableTotal)
 }
 
 /** What the host reads (codec.ts). */
