@@ -36,14 +36,15 @@ const FRAME_A = [0, 1, 6, 8, 7]
 const FRAME_B = [2, 3, 5, 4, 9]
 const EVENT_STREAM = 9
 /**
- * All three modes are tried on a packet as it is: one in BLOCKS_PER_CHOICE. Of a longer text, an archive's block, where
+ * All three modes are tried on a packet as it is: one in BLOCKS_PER_CHOICE and more. Of a longer text, an archive's block, where
  * every one is a choice, on a 32nd of it: a tenth of its time.
  */
 const SAMPLED_WHOLE_BYTES_MAX = 1024 * 1024
 const SAMPLE_SHARE = 1 / 32
 const SAMPLE_BYTES_MIN = 128 * 1024
-/** After so many blocks the mode is chosen again. */
+/** After so many blocks the mode is chosen again; after twice as many each time that it was right, up to the most. */
 const BLOCKS_PER_CHOICE = 64
+const BLOCKS_PER_CHOICE_MAX = 1024
 /** Streams that take more of the text than this do not pay: lines and zstd do as well, and faster. */
 const STREAM_SHARE_MAX = 0.75
 /** Of an event in all lists of event columns: gaps, and values of up to ten bytes. */
@@ -63,6 +64,7 @@ const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 export class ModeMemory {
   mode: Mode | undefined
   blocks = 0
+  blocksPerChoice = BLOCKS_PER_CHOICE
 }
 
 /**
@@ -273,7 +275,8 @@ function chunkOf(raw: Buffer): number {
 
 /** Undefined if no mode takes the text. */
 function chooseMode(text: Buffer, memory: ModeMemory): Mode | undefined {
-  if (memory.mode !== undefined && ++memory.blocks < BLOCKS_PER_CHOICE) return memory.mode
+  if (memory.mode !== undefined && ++memory.blocks < memory.blocksPerChoice) return memory.mode
+  const former = memory.mode
   memory.blocks = 0
   const sample = text.length > SAMPLED_WHOLE_BYTES_MAX ? middleOf(text) : text
   let least = Number.POSITIVE_INFINITY
@@ -288,6 +291,8 @@ function chooseMode(text: Buffer, memory: ModeMemory): Mode | undefined {
     least = bytes
     memory.mode = mode
   }
+  memory.blocksPerChoice =
+    memory.mode === former ? Math.min(memory.blocksPerChoice * 2, BLOCKS_PER_CHOICE_MAX) : BLOCKS_PER_CHOICE
   return memory.mode
 }
 

@@ -21,9 +21,11 @@ interface Teller {
   part: number
 }
 
-/** A template, or a whole column, with fewer exceptions than this, or than this share of its events, needs no teller: finding one costs more. */
+/** A template with fewer exceptions than this, or than this share of its events, needs no teller: finding one costs more. */
 const EXCEPTIONS_MIN = 8
 const EXCEPTION_SHARE_MIN = 1 / 64
+/** The same of a whole column: a byte or two for one event of 32 is about a hundredth of a block. */
+const COLUMN_SHARE_MIN = 1 / 32
 const TELLERS_MAX = 64
 
 export function encodeLabels(column: Column, places: EventPlaces, variables: VariableIds): Buffer[] {
@@ -40,7 +42,7 @@ export function encodeLabels(column: Column, places: EventPlaces, variables: Var
     list.add(i)
     list.values.put(value)
   }
-  const exceptionsMin = Math.max(EXCEPTIONS_MIN, column.length * EXCEPTION_SHARE_MIN)
+  const exceptionsMin = Math.max(EXCEPTIONS_MIN, column.length * COLUMN_SHARE_MIN)
   const tellers = list.count < exceptionsMin ? [] : chooseTellers(column, wrong, places, variables)
   const head = new VarintWriter()
   head.put(tellers.length)
