@@ -111,7 +111,7 @@ test('a mistake within an entry of a list is named itself, not that the entry fi
       `${path}:6:20: tailer.files: "(" is not a regular expression: error parsing regexp: missing closing ): \`(\``,
       `${path}:8:7: tailer.files: an IANA zone, such as Europe/Berlin`,
       `${path}:10:7: \`ap\` is not a setting; did you mean \`app\`?`,
-      `${path}:11:7: tailer.files: a path, a glob, or an entry with \`path\` and \`app\`, \`host\`, \`zone\`, \`from\`, \`names\`, \`multiline\`, \`redact\`, \`keep\`, \`drop\`, \`rate_limit\``,
+      `${path}:11:7: tailer.files: a path, a glob, or an entry with \`path\` and \`app\`, \`host\`, \`zone\`, \`from\`, \`names\`, \`multiline\`, \`redact\`, \`keep\`, \`drop\`, \`rate_limit\`, \`quota\`, \`durability\``,
     ],
   )
 })

@@ -85,6 +85,23 @@ const RateLimit = z.union(
   },
 )
 
+const Quota = z.union(
+  [
+    bytes('1KB').transform(size => ({ bytes: size, over: 'wait' as const })),
+    z.strictObject({ bytes: bytes('1KB'), over: Over }),
+  ],
+  {
+    error: ({ input }) =>
+      typeof input === 'string'
+        ? `"${input}" is not a size of at least 1KB: write bytes per day, such as 2GB`
+        : 'bytes per day, such as 2GB, or an entry with `bytes` and `over`',
+  },
+)
+
+const Durability = z.enum(['disk', 'one', 'two', 'archived'], {
+  error: 'disk, one, two or archived: what must have acknowledged its lines before the tailer may forget them',
+})
+
 /** An entry of `tailer.files` that is more than a path. */
 export const FileEntry = z.strictObject({
   path: text(),
@@ -103,12 +120,14 @@ export const FileEntry = z.strictObject({
   keep: Keep.optional(),
   drop: Drop.optional(),
   rate_limit: RateLimit.optional(),
+  quota: Quota.optional(),
+  durability: Durability.optional(),
 })
 
 const FileRule = z
   .union([text(), FileEntry], {
     error:
-      'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`, `keep`, `drop`, `rate_limit`',
+      'a path, a glob, or an entry with `path` and `app`, `host`, `zone`, `from`, `names`, `multiline`, `redact`, `keep`, `drop`, `rate_limit`, `quota`, `durability`',
   })
   .meta({ kind: 'path' })
 
@@ -154,7 +173,7 @@ export const Settings = z.strictObject({
         .array(FileRule, { error: 'a list of paths, globs, or entries with `path`' })
         .prefault([])
         .describe(
-          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, `keep` and `drop` (lists of patterns: which records are kept, and which of these are not), `rate_limit` (of each of its files, `1000 lines/s` or `5MB/s`: what is over it waits in the file, or with `{ rate: 1000 lines/s, over: discard }` is dropped), and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
+          'Files to tail: paths and globs (`/var/log/**/*.log`), or entries with `path` and, for lines that do not say it themselves, `app`, `host`, `zone` (of times without one); further `from`, `multiline`, `redact`, `keep` and `drop` (lists of patterns: which records are kept, and which of these are not), `rate_limit` (of each of its files, `1000 lines/s` or `5MB/s`: what is over it waits in the file, or with `{ rate: 1000 lines/s, over: discard }` is dropped), `quota` (of each log, in bytes per day, or `{ bytes: 2GB, over: discard }`), `durability` (what must have acknowledged its lines before they may be forgotten: `disk`, `one` or `two` bucks, `archived`), and `names`: a pattern over the path with groups `(?<host>…)` and `(?<app>…)`.',
         ),
       host: text().optional().describe('Name of this machine on its lines. Unset: the host name of the system.'),
       from: From.prefault('beginning').describe(
@@ -195,6 +214,12 @@ export const Settings = z.strictObject({
         .prefault('10GB')
         .describe(
           'Most bytes of not yet archived log on its own disk. Then it stops reading: the log file is the buffer.',
+        ),
+      over_disk_limit: z
+        .enum(['stop', 'discard'], { error: 'stop or discard' })
+        .default('stop')
+        .describe(
+          'What it does at `disk_limit`: `stop` reading, or `discard` the oldest buckets, although the archive does not have them. What no buck acknowledged is then a hole in the ledger, by name and bytes.',
         ),
     })
     .prefault({})

@@ -69,6 +69,12 @@ export function startTailerFace(
         values: () => status().dropped.map((sum): [string, number] => [sum.rule, sum[of]]),
       })),
       {
+        name: 'bucktail_tailer_quota_left_bytes',
+        help: 'Bytes left of the quota of the day (UTC), by log',
+        label: 'path',
+        values: () => status().quotaLeft,
+      },
+      {
         name: 'bucktail_tailer_event_delay_seconds',
         help: 'Least time from that of an event to its reading in the last minute or two, by host: below 0, its clock is ahead',
         label: 'host',

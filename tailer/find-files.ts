@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path'
 import picomatch from 'picomatch'
 import type { Disk, FileStat } from '../shared/world.ts'
+import type { Durability } from './durability.ts'
 import type { Measured } from './inflate/measure.ts'
 import type { LineSettings } from './line-way.ts'
 import { isGenerationOf } from './rotation.ts'
@@ -20,6 +21,8 @@ export interface FileRule extends LineSettings {
    * older. Default: beginning.
    */
   from?: From
+  /** What must have acknowledged its packets before they may be forgotten; default: archived. */
+  durability?: Durability
   /** Ours: lines that came from no file (tailer/spool). Found although it lies in a folder of ours. */
   isSpool?: boolean
 }

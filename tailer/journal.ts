@@ -7,7 +7,7 @@
 // A file is removed when its bucket is not the current one and every packet in it is archived.
 import { dirname, join } from 'node:path'
 import { pack, unpack } from 'msgpackr'
-import { BucketFile, CorruptEntryError, readEntry, scanBucketFile } from '../shared/bucket-file.ts'
+import { BucketFile, CorruptEntryError, encodeEntry, readEntry, scanBucketFile } from '../shared/bucket-file.ts'
 import type { GivenUp, Manifest } from '../shared/manifest.ts'
 import type { Bucket, Epoch, PacketId, TailerId } from '../shared/messages.ts'
 import { CorruptPacketError, decodePacket, type Packet, packetEvents } from '../shared/packet.ts'
@@ -140,12 +140,13 @@ export class Journal {
     this.manifests.push(manifest)
   }
 
-  /** What was given up must not be forgotten by a crash: synced. */
-  async appendNote(tailer: TailerId, note: Note): Promise<void> {
-    const file = await this.#fileOf(note.bucket, tailer)
-    await file.append([{ kind: 'note', payload: pack(note) }])
+  /** What was given up must not be forgotten by a crash: synced. All of one bucket. */
+  async appendNotes(tailer: TailerId, notes: Note[]): Promise<void> {
+    if (notes.length === 0) return
+    const file = await this.#fileOf(notes[0].bucket, tailer)
+    await file.append(notes.map(note => ({ kind: 'note', payload: pack(note) })))
     await file.sync()
-    this.notes.push(note)
+    this.notes.push(...notes)
   }
 
   /** The least offset of a source at or after `from` that a packet of the journal has; infinite if there is none. */
@@ -248,6 +249,26 @@ export class Journal {
     }
     const kept = this.manifests.filter(manifest => this.#paths.has(manifest.bucket))
     this.manifests.splice(0, this.manifests.length, ...kept)
+  }
+
+  /**
+   * The packets of a bucket go, its words stay: who hears of the bucket hears what is missing. Not for the current bucket; a
+   * resume record must be synced before.
+   */
+  async discard(bucket: Bucket): Promise<void> {
+    for (const path of this.#paths.get(bucket) ?? []) {
+      if (this.#current?.path === path) await this.#closeCurrent()
+      const words: Buffer[] = []
+      for await (const entry of scanBucketFile(this.#disk, path)) {
+        if (entry.kind === 'manifest' || entry.kind === 'note') words.push(...encodeEntry(entry.kind, entry.payload))
+      }
+      await this.#disk.replaceFile(path, Buffer.concat(words))
+    }
+    for (const ref of [...this.refsOf(bucket), ...(this.#archived.get(bucket) ?? [])]) {
+      this.#withdraw(ref)
+      this.#forgetBytes(ref)
+    }
+    this.#archived.delete(bucket)
   }
 
   /** Packets that are not archived have bytes of it. */

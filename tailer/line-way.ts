@@ -5,6 +5,7 @@ import { containerOf } from '../shared/labels.ts'
 import { compilePattern } from '../shared/query/pattern.ts'
 import { Dropper } from './drop/dropper.ts'
 import { Filter, type FilterSettings } from './drop/filter.ts'
+import type { Quota } from './drop/quotas.ts'
 import { type LineRule, Records } from './multiline/records.ts'
 import { wrapperOf } from './multiline/wrapper.ts'
 import { Allowance, type RateLimit } from './rate-limit.ts'
@@ -27,6 +28,8 @@ export interface LineSettings extends FilterSettings {
   redact?: readonly RedactSetting[]
   /** Of each of its files; default: none. */
   rateLimit?: RateLimit
+  /** Of all of its generations; default: none. */
+  quota?: Quota
   /** A pattern over the path with groups named `host` and `app`. */
   names?: string
 }
@@ -90,10 +93,12 @@ export function lineWayOf(rule: LineSettings | undefined, path: string): LineWay
 /** One per source: it knows what became of the record last begun. */
 function dropperOf(rule: LineSettings | undefined): Dropper | undefined {
   if (rule === undefined) return undefined
-  const { keep, drop, rateLimit } = rule
+  const { keep, drop, rateLimit, quota } = rule
   const filter = keep?.length || drop?.length ? new Filter({ keep, drop }) : undefined
   const limits = rateLimit?.over === 'discard' ? [new Allowance(rateLimit)] : []
-  return filter === undefined && limits.length === 0 ? undefined : new Dropper(filter, limits)
+  // Quotas outlive a source: tailer/drop/quotas.ts adds its own.
+  const isDropping = filter !== undefined || limits.length > 0 || quota?.over === 'discard'
+  return isDropping ? new Dropper(filter, limits) : undefined
 }
 
 /** @throws UnknownZoneError, PatternError, an error of RE2: the rule cannot be used */

@@ -5,7 +5,7 @@ import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import type { Clock, Disk, Log } from '../shared/world.ts'
 import type { PacketBuilder, RunLabel } from './builder.ts'
 import { addStretches } from './drop/add-stretches.ts'
-import { blank } from './drop/dropper.ts'
+import { blank, spendKept } from './drop/dropper.ts'
 import { pieceBytes } from './event-columns.ts'
 import { isLike, readRedacted, UNFINISHED_BYTES } from './redact/redactor.ts'
 import { readAt, type Source, TAIL_BYTES } from './source.ts'
@@ -101,7 +101,10 @@ export class Reader {
       if (stretches === undefined) {
         builder.add(labelOf(source), parser, span)
         allowance?.spend(bytes.subarray(0, taken))
-      } else addStretches(builder, labelOf(source), parser, span, stretches)
+      } else {
+        addStretches(builder, labelOf(source), parser, span, stretches)
+        if (allowance !== undefined) spendKept(allowance, bytes, stretches)
+      }
       // What is known of the file is what is in it: of lines that are dropped, too.
       source.advance(bytes.subarray(0, taken))
       if (stretches !== undefined) blank(bytes, stretches)

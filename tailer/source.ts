@@ -4,12 +4,13 @@ import type { Epoch, SourceName } from '../shared/messages.ts'
 import { epochCount } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { Disk, FileStat, OpenFile } from '../shared/world.ts'
+import type { Limit } from './drop/dropper.ts'
 import type { FileRule, FoundFile } from './find-files.ts'
 import { compressionOf } from './inflate/inflate.ts'
 import { InflatedFile } from './inflate/inflated-file.ts'
 import { type LineWay, lineWayOf } from './line-way.ts'
 import { LineParser } from './parse/line-parser.ts'
-import { type Allowance, waitingLimit } from './rate-limit.ts'
+import { waitingLimit } from './rate-limit.ts'
 import { isLike } from './redact/redactor.ts'
 import type { LastSeen, StoredSource } from './source-log.ts'
 
@@ -29,7 +30,7 @@ export class Source {
   way: LineWay
   #rule: FileRule | undefined
   /** How much of it may be read now; undefined: any. */
-  allowance: Allowance | undefined
+  allowance: Limit | undefined
   /** What is known of its bytes may have hidden ones: also if nothing is hidden any more. */
   isRedacted: boolean
   path: string
@@ -119,6 +120,11 @@ export class Source {
       this.allowance = waitingLimit(rule, now)
       this.isRedacted ||= hides(way)
     }
+  }
+
+  /** What the settings say of it. */
+  get rule(): FileRule | undefined {
+    return this.#rule
   }
 
   /** A line was begun before the offset and its end not seen: what follows is no new line. */

@@ -16,6 +16,8 @@ import { RangeSet } from '../shared/ranges.ts'
 import type { World } from '../shared/world.ts'
 import { PacketBuilder } from './builder.ts'
 import { Delivery } from './delivery.ts'
+import { Quotas } from './drop/quotas.ts'
+import { isDurable, isForDisk, lostWith, oldestDiscardable } from './durability.ts'
 import { EventDelays } from './event-delays.ts'
 import type { FileRule } from './find-files.ts'
 import { Hearing } from './hearing.ts'
@@ -49,6 +51,8 @@ export interface TailerConfig {
   packetMs: number
   /** Unarchived packets on this disk, in bytes; then reading stops: the log files are the buffer. */
   diskBytesMax: number
+  /** Or the oldest buckets make room, held by a buck or not: what is lost is in the ledger. */
+  overDiskLimit: 'stop' | 'discard'
   /**
    * Bucket files stay at least so long after their bucket was sealed: the kernel writes log files back within half a
    * minute, and until then a power cut can make them shorter than what was read. Then the journal says what was read.
@@ -76,6 +80,7 @@ export const TAILER_DEFAULTS = {
   packetBytes: 1_000_000,
   packetMs: 250,
   diskBytesMax: 10_000_000_000,
+  overDiskLimit: 'stop',
   forgetAfterMs: 120_000,
   pollMs: 100,
   lookMs: 250,
@@ -114,6 +119,8 @@ export interface TailerStatus extends TailerReport {
   redacted: Record<string, number>
   /** Lines dropped by settings since the start, by rule, and their bytes. */
   dropped: DroppedByRule[]
+  /** Bytes left of today's quotas, by log. */
+  quotaLeft: [log: string, bytes: number][]
   /** Least time from an event's own time to its reading, by host, in the last minute or two. */
   eventDelaySeconds: Record<string, number>
   /** Once: everything is read, packed and archived. */
@@ -226,12 +233,14 @@ class Life {
   readonly #delays = new EventDelays()
   readonly #figures: SourceFigures
   readonly #dropped: DroppedByRule[] = []
+  readonly #quotas: Quotas
   #events = 0
   #lines = 0
   #bytes = 0
 
-  private constructor(config: TailerConfig, parts: TailerParts, opened: Opened) {
+  private constructor(config: TailerConfig, parts: TailerParts, opened: Opened, quotas: Quotas) {
     this.#config = config
+    this.#quotas = quotas
     this.#world = parts.world
     this.#machine = parts.machine
     this.#opened = opened
@@ -290,7 +299,8 @@ class Life {
   }
 
   static async begin(config: TailerConfig, parts: TailerParts, mintAnew: boolean): Promise<Life> {
-    return new Life(config, parts, await openFolder(config, parts.world, parts.machine, mintAnew))
+    const opened = await openFolder(config, parts.world, parts.machine, mintAnew)
+    return new Life(config, parts, opened, await Quotas.open(parts.world, config.folder))
   }
 
   get id(): string {
@@ -339,6 +349,7 @@ class Life {
       damagedEntries: this.#journal.damages.length,
       redacted: summed(this.#redactedBefore, redactedBy(this.#config.files)),
       dropped: this.#dropped,
+      quotaLeft: this.#quotas.left(),
       eventDelaySeconds: this.#delays.seconds(this.#world.clock.monotonic()),
     }
   }
@@ -363,7 +374,7 @@ class Life {
       if (this.#mustReopen) await this.#newEpoch()
       if (this.#next !== undefined) await this.#takeOver(this.#next)
       await this.#sealIfOver()
-      const isFull = this.#journal.bytes > this.#config.diskBytesMax
+      const isFull = !(await this.#hasRoom())
       this.#stopped = isFull ? 'the disk limit is reached: reading goes on when packets are archived' : undefined
       const mustLook = this.#sources.isLookDue(clock.monotonic(), lookMs) || this.#isAnyLost()
       if (mustLook) {
@@ -417,6 +428,8 @@ class Life {
   async #readAll(isLast: boolean): Promise<number> {
     let taken = 0
     for (const source of this.#sources.turns()) {
+      // Quotas are for what goes on; as rates, they do not hold up a run that ends.
+      if (!isLast) this.#quotas.attach(source)
       await this.#catchUpSteps(source)
       const hiddenBefore = source.redactedPlaces
       const got = await this.#reader.read(source, this.#builder, isLast)
@@ -528,22 +541,68 @@ class Life {
 
   /** Bucket files that are archived and told go, after everything that leans on them is in a synced resume record. */
   async #tidy(): Promise<void> {
+    await this.#quotas.write()
     const isKept = (bucket: Bucket) =>
       bucket === this.#bucket || this.#sealed.isKept(bucket, this.#config.forgetAfterMs)
+    if (!this.#config.once) this.#releaseDurable(isKept)
     if (!this.#journal.hasRemovable(isKept)) return
     await this.#cut()
     this.#sources.prune(source => this.#journal.hasSource(source.name))
     try {
-      await this.#journal.sync()
-      await this.#sourceLog.replace(
-        resumeOf(this.#openedNow(), this.#storedSources(), this.#sources.knownSets, this.#boot),
-      )
+      await this.#writeResume()
       await this.#journal.removeArchived(isKept)
       this.#sealed.forgetUnless(bucket => this.#journal.hasFile(bucket))
     } catch (error) {
       this.#world.log.error('bucket files cannot be tidied: tried again', { error })
     }
   }
+
+  async #writeResume(): Promise<void> {
+    await this.#journal.sync()
+    await this.#sourceLog.replace(
+      resumeOf(this.#openedNow(), this.#storedSources(), this.#sources.knownSets, this.#boot),
+    )
+  }
+
+  /** Packets that the settings of their logs do not want kept until they are archived. */
+  #releaseDurable(isKept: (bucket: Bucket) => boolean): void {
+    for (const bucket of this.#journal.buckets) {
+      if (isKept(bucket)) continue
+      for (const ref of this.#journal.refsOf(bucket)) {
+        if (!isDurable(ref, this.#levelOf)) continue
+        this.#delivery.forget(ref)
+        this.#journal.archived(ref)
+      }
+    }
+  }
+
+  /** Within the disk limit; if need be, where the settings want it so, after the oldest buckets made room. */
+  async #hasRoom(): Promise<boolean> {
+    const { diskBytesMax, overDiskLimit } = this.#config
+    while (this.#journal.bytes > diskBytesMax) {
+      const mayGo = (ref: PacketRef) => overDiskLimit === 'discard' || isForDisk(ref, this.#levelOf)
+      const oldest = oldestDiscardable(this.#journal, this.#bucket, mayGo)
+      if (oldest === undefined) return false
+      const { bucket, refs } = oldest
+      const lost = lostWith(refs, source => this.#sources.get(source))
+      // In this order: what is gone is named, and nobody looks for its offsets in what is gone.
+      await this.#giveUp(...lost)
+      await this.#cut()
+      try {
+        await this.#writeResume()
+        for (const ref of refs) this.#delivery.forget(ref)
+        await this.#journal.discard(bucket)
+      } catch (error) {
+        this.#world.log.error('the disk limit is reached, and no room can be made', { error })
+        return false
+      }
+      const bytes = refs.reduce((sum, ref) => sum + ref.bytes, 0)
+      this.#world.log.warn('packets discarded at the disk limit', { bucket, packets: refs.length, bytes })
+    }
+    return true
+  }
+
+  readonly #levelOf = (source: string) => this.#sources.get(source)?.rule?.durability ?? 'archived'
 
   #openedNow(): Pick<Opened, 'epoch' | 'lasts' | 'archived' | 'sealer'> {
     const lasts = new Map(this.#opened.lasts)
@@ -575,16 +634,16 @@ class Life {
     this.#sealer.noteEmpty({ source: name, host, path, start })
   }
 
-  async #giveUp(what: GivenUp): Promise<void> {
-    this.#figures.gaveUp(what)
-    const fields = { path: what.path, source: what.source, from: what.from, to: what.to, reason: what.reason }
-    if (what.kind === 'excluded') this.#world.log.info('range excluded', fields)
-    else
-      this.#world.log.warn(what.kind === 'hole' ? 'lines lost before they could be read' : 'cannot be proven', fields)
-    await this.#untilWritten(() =>
-      this.#journal.appendNote(this.#keys.id, { epoch: this.#epoch, bucket: this.#bucket, gaveUp: what }),
-    )
-    this.#sealer.giveUp(what)
+  async #giveUp(...given: GivenUp[]): Promise<void> {
+    for (const what of given) {
+      this.#figures.gaveUp(what)
+      const fields = { path: what.path, source: what.source, from: what.from, to: what.to, reason: what.reason }
+      if (what.kind === 'excluded') this.#world.log.info('range excluded', fields)
+      else this.#world.log.warn(what.kind === 'hole' ? 'lines lost' : 'cannot be proven', fields)
+    }
+    const notes = given.map(gaveUp => ({ epoch: this.#epoch, bucket: this.#bucket, gaveUp }))
+    await this.#untilWritten(() => this.#journal.appendNotes(this.#keys.id, notes))
+    for (const what of given) this.#sealer.giveUp(what)
   }
 
   /** A buck knows more of this epoch than we do: the machine was put back in time while it ran. */
@@ -769,6 +828,7 @@ class Life {
 
   async #sayFarewell(): Promise<void> {
     await this.#cut()
+    await this.#quotas.write()
     await this.#seal(true)
     const { clock } = this.#world
     const deadline = clock.monotonic() + this.#config.drainMs

@@ -40,6 +40,7 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
       packetBytes: own.packet_bytes,
       packetMs: own.packet_time,
       diskBytesMax: own.disk_limit,
+      overDiskLimit: own.over_disk_limit,
       recordMs: own.multiline_wait,
       once: isOnce,
     },
@@ -96,9 +97,11 @@ function fileSettings(own: Settings['tailer'], spool: string): FileSettings {
   const lines = { multiline: own.multiline, redact: own.redact }
   const named = own.files.map(rule => {
     if (typeof rule === 'string') return { from: own.from, ...lines, path: resolve(rule) }
-    const { path, rate_limit: limit, ...more } = rule
+    const { path, rate_limit: limit, quota: daily, ...more } = rule
     const rateLimit = limit && { ...limit.rate, over: limit.over }
-    return { from: own.from, ...lines, ...more, ...(rateLimit && { rateLimit }), path: resolve(path) }
+    const quota = daily && { bytesPerDay: daily.bytes, over: daily.over }
+    const limits = { ...(rateLimit && { rateLimit }), ...(quota && { quota }) }
+    return { from: own.from, ...lines, ...more, ...limits, path: resolve(path) }
   })
   // What `bucktail pipe` and the gateway took.
   const taken = { path: join(spool, '*', '*.log*'), isSpool: true, ...lines }

@@ -16,11 +16,12 @@ export interface Stretch {
   rule: string | undefined
 }
 
-/** A measure that discards what is over it. */
-export interface Discarding {
-  name: string
+/** A measure: what is over it waits in the file, or is dropped. */
+export interface Limit {
+  readonly name: string
+  /** @param now  monotonic ms */
   isSpent(now: number): boolean
-  /** A record [at, end) that is given out. */
+  /** These are given out. */
   spend(bytes: Buffer): void
 }
 
@@ -28,13 +29,14 @@ const NEWLINE = 0x0a
 
 export class Dropper {
   readonly #filter: Filter | undefined
-  readonly #limits: readonly Discarding[]
+  /** What drops what is over it. */
+  readonly limits: Limit[]
   /** What became of the record last begun. */
   #last: string | undefined
 
-  constructor(filter: Filter | undefined, limits: readonly Discarding[]) {
+  constructor(filter: Filter | undefined, limits: Limit[]) {
     this.#filter = filter
-    this.#limits = limits
+    this.limits = limits
   }
 
   /**
@@ -73,12 +75,12 @@ export class Dropper {
   }
 
   #overLimit(now: number | undefined): string | undefined {
-    return now === undefined ? undefined : this.#limits.find(limit => limit.isSpent(now))?.name
+    return now === undefined ? undefined : this.limits.find(limit => limit.isSpent(now))?.name
   }
 
   #give(bytes: Buffer, at: number, end: number, now: number | undefined): void {
     if (now === undefined || this.#last !== undefined) return
-    for (const limit of this.#limits) limit.spend(bytes.subarray(at, end))
+    for (const limit of this.limits) limit.spend(bytes.subarray(at, end))
   }
 }
 
@@ -94,6 +96,15 @@ function recordEnd(bytes: Buffer, at: number, records: Records | undefined): num
 
 function isJoined(bytes: Buffer, at: number, records: Records): boolean {
   return records.maybeJoined(bytes, at, bytes.length)
+}
+
+/** What is dropped spends nothing. */
+export function spendKept(limit: Limit, bytes: Buffer, stretches: readonly Stretch[]): void {
+  let at = 0
+  for (const { end, rule } of stretches) {
+    if (rule === undefined) limit.spend(bytes.subarray(at, end))
+    at = end
+  }
 }
 
 /** Hides the text of what is dropped; the line ends stay. */
