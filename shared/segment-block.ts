@@ -84,9 +84,9 @@ export interface EncodedBlock {
 /** Columns where they pay, else lines. */
 export function encodeSegmentBlock(events: SegmentEvents, position: number, level: number): EncodedBlock {
   // The mode is chosen for each block anew: what is worth it for a packet is not yet for 16 MB.
-  const encoded = analyseText(events.bytes, new ModeMemory())
+  const encoded = analyseText(events.bytes, new ModeMemory(), true)
   // The analysis is a view of the codec's memory: first all that is made of it.
-  let tokens = TokenSet.of(events, encoded?.analysis)
+  let tokens = TokenSet.of(events, encoded?.analysis.tokens)
   const inColumns = encoded && finishColumnsBlock(events, encoded, level)
   const kind = inColumns ? 'columns' : 'lines'
   // Columns that do not give the text back are not written, and list no words.

@@ -1,7 +1,9 @@
 import { test } from 'tap'
 import { seededFraction } from '../bin/samples.ts'
 import { sampleFiles } from '../test/real-lines.test-support.ts'
-import { columnsCodec, MODES } from './columns/codec.ts'
+import { columnsCodec, createCodec, MODES } from './columns/codec.ts'
+import { openJsCore, openWasmCore } from './columns/target.ts'
+import { Dice, logTexts, rounds, wildText } from './columns/texts.test-support.ts'
 import { createNeedle } from './query/needle.ts'
 import { TokenFilter, TokenSet, tokensSought } from './segment-tokens.ts'
 
@@ -122,14 +124,14 @@ test('a filter never says no to what the search would find', async t => {
   t.ok(found > 500 && proven > 50, `${found} found, ${proven} surely not there, seed ${SEED}`)
 })
 
-test('the analysis of the codec gives the tokens that a scan of all bytes gives', async t => {
+test('the codec tells the tokens that a scan of all bytes finds', async t => {
   const random = seededFraction(SEED)
   for (const { name, text } of sampleFiles(random, 60_000).files) {
     for (const mode of MODES) {
-      const analysis = columnsCodec().encode(text, { mode })?.analysis
-      if (!analysis) continue
+      const tokens = columnsCodec().encode(text, { mode, tokens: true })?.analysis.tokens
+      if (!tokens) continue
       const events = { bytes: text, ends: Uint32Array.of(text.length) }
-      const [quick, slow] = [TokenSet.of(events, analysis).hashes, TokenSet.of(events).hashes]
+      const [quick, slow] = [TokenSet.of(events, tokens).hashes, TokenSet.of(events).hashes]
       const lacking = slow.filter(hash => !quick.includes(hash)).length
       // Names of all months where one is met in a time stamp.
       if (lacking > 0 || quick.length > slow.length + 11) {
@@ -138,9 +140,38 @@ test('the analysis of the codec gives the tokens that a scan of all bytes gives'
     }
   }
   const cut = blockOf([Buffer.from('a1 first fox'), Buffer.from('trot a2\n'), Buffer.from('a1 first bull\n')])
-  const analysis = columnsCodec().encode(cut.bytes)?.analysis
-  const hashes = new Set(TokenSet.of(cut, analysis).hashes)
+  const tokens = columnsCodec().encode(cut.bytes, { tokens: true })?.analysis.tokens
+  const hashes = new Set(TokenSet.of(cut, tokens).hashes)
   for (const word of ['fox', 'trot', 'a2', 'bull']) t.ok(hashes.has(tokensSought(word, true, true)[0].hash), word)
+})
+
+test('of any text either form of the codec tells all tokens, and none that is not there', { timeout: 0 }, t => {
+  const forms = [openWasmCore() ?? openJsCore(), openJsCore()].map(createCodec)
+  const logs = logTexts(30_000)
+  const months = new Set(
+    'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ').map(name => tokensSought(name, true, true)[0].hash),
+  )
+  let told = 0
+  for (const round of rounds(300, 20)) {
+    const text = wildText(new Dice(SEED + round), logs)
+    const events = { bytes: text, ends: Uint32Array.of(text.length) }
+    const scanned = new Set(TokenSet.of(events).hashes)
+    for (const mode of MODES) {
+      const [quick, plain] = forms.map(codec => {
+        const tokens = codec.encode(text, { mode, tokens: true })?.analysis.tokens
+        return tokens && TokenSet.of(events, tokens).hashes
+      })
+      if (!quick) continue
+      t.strictSame(quick, plain)
+      const found = new Set(quick)
+      const lacking = [...scanned].filter(hash => !found.has(hash)).length
+      const wrong = quick.filter(hash => !scanned.has(hash) && !months.has(hash)).length
+      if (lacking + wrong > 0) t.fail(`${mode}: ${lacking} lacking, ${wrong} wrong; seed ${SEED}, round ${round}`)
+      told += quick.length
+    }
+  }
+  t.ok(told > 0, `${told} tokens, seed ${SEED}`)
+  t.end()
 })
 
 test('what is no filter says so', async t => {

@@ -13,9 +13,7 @@
 //   `123Z`: there can be one per line). Of them the answer is always "could be".
 // - At the ends of a query's text a run counts only if a word has to begin or end there.
 import { encodeFuse, FUSE_KEYS_MAX, FuseFilter, fuseBytes } from './binary-fuse.ts'
-import type { Analysis } from './columns/codec.ts'
-import { HEAP } from './columns/core/places.ts'
-import { LENGTH_MASK, NUMBER, STAMP, VARIABLE_BYTES } from './columns/core/variables.ts'
+import type { Tokens } from './columns/codec.ts'
 import type { Events } from './events.ts'
 
 const HEADER_BYTES = 4
@@ -38,8 +36,14 @@ const STAMP_PIECE = /^\d+(?:z|t\d*)$|^t\d+$/
 
 /** Open addressing; 0 is an empty place, so the hash 0 is stored as 1: two tokens more that look alike. */
 class HashSet {
-  #table = new Int32Array(1024)
+  #table: Int32Array
   size = 0
+
+  /** @param table  of another such set; it is copied */
+  constructor(table?: Int32Array) {
+    this.#table = table ? new Int32Array(table) : new Int32Array(1024)
+    if (table) for (const key of table) if (key !== 0) this.size++
+  }
 
   add(hash: number): void {
     const key = hash === 0 ? 1 : hash
@@ -53,6 +57,12 @@ class HashSet {
     }
     this.#table[at] = key
     if (++this.size * 2 > this.#table.length) this.#grow()
+  }
+
+  with(other: HashSet): HashSet {
+    const all = new HashSet(this.#table)
+    for (const key of other.#table) if (key !== 0) all.add(key)
+    return all
   }
 
   values(): Int32Array {
@@ -70,51 +80,33 @@ class HashSet {
   }
 }
 
-/** What the codec found: lines of one template are equal but for their variables (shared/columns/codec). */
-type LineAnalysis = Pick<
-  Analysis,
-  'lines' | 'lineEnds' | 'templateOf' | 'templates' | 'words' | 'firstVariable' | 'variableCount'
->
-
-const WORDS_PER_VARIABLE = VARIABLE_BYTES / 4
-/** Texts remembered by where they stand: those of variables come again and again. */
-const KNOWN_TEXTS = 1 << 12
-const MONTHS = Buffer.from('jan feb mar apr may jun jul aug sep oct nov dec')
-/** Shorter time stamps have no separator that may be a letter; of longer ones it is one of these bytes. */
-const LONG_STAMP_BYTES = 19
-const STAMP_SEPARATORS = [4, 7, 10, 13, 16]
-
-function isSameText(bytes: Uint8Array, a: number, b: number, length: number): boolean {
-  // The end too: what goes on there is another word.
-  if (WORD[bytes[a + length]] !== 0 || (a > 0 && WORD[bytes[a - 1]] !== 0)) return false
-  for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
-  return true
-}
-
 /** The tokens of a block, as hashes. */
 export class TokenSet {
-  readonly #words = new HashSet()
-  readonly #mixed = new HashSet()
-  #hasMonths = false
+  readonly #words: HashSet
+  readonly #mixed: HashSet
+
+  private constructor(tokens?: Tokens) {
+    this.#words = new HashSet(tokens?.plain)
+    this.#mixed = new HashSet(tokens?.mixed)
+  }
 
   /**
    * Events whose bytes do not end a line (pieces of a long one, the last of a file) end their tokens too.
-   * @param analysis  of the bytes, where there is one: then most of them need not be looked at
+   * @param tokens  of the bytes, where the codec told them (core/words.ts); else all bytes are looked at
    */
-  static of(events: Pick<Events, 'bytes' | 'ends'>, analysis?: LineAnalysis): TokenSet {
+  static of(events: Pick<Events, 'bytes' | 'ends'>, tokens?: Tokens): TokenSet {
     const { bytes, ends } = events
-    const tokens = new TokenSet()
-    if (analysis) tokens.#addLines(bytes, analysis)
+    const set = new TokenSet(tokens)
     let from = 0
     for (let i = 0; i < ends.length; i++) {
       const end = ends[i]
       if (end === 0 || bytes[end - 1] === 0x0a) continue
-      if (analysis) tokens.#addBeside(bytes, end)
-      else tokens.#add(bytes, from, end)
+      if (tokens) set.#addBeside(bytes, end)
+      else set.#add(bytes, from, end)
       from = end
     }
-    if (!analysis) tokens.#add(bytes, from, bytes.length)
-    return tokens
+    if (!tokens) set.#add(bytes, from, bytes.length)
+    return set
   }
 
   get size(): number {
@@ -124,62 +116,6 @@ export class TokenSet {
   /** Sorted. */
   get hashes(): number[] {
     return [...new Set([...this.#words.values(), ...this.#mixed.values()])].sort((a, b) => a - b)
-  }
-
-  /** Of each template one line; of all others what touches a variable, and that only once. */
-  #addLines(bytes: Uint8Array, analysis: LineAnalysis): void {
-    const { lines, lineEnds, templateOf, templates, words } = analysis
-    const known = new Int32Array(KNOWN_TEXTS)
-    const hashes = new Int32Array(KNOWN_TEXTS)
-    for (let line = 0, start = 0; line < lines; line++) {
-      const end = lineEnds[line]
-      const template = templateOf[line]
-      if (template === 0 || templates[template - 1].line === line) {
-        this.#add(bytes, start, end)
-        start = end
-        continue
-      }
-      const first = analysis.firstVariable(line)
-      const last = first + analysis.variableCount(line) * WORDS_PER_VARIABLE
-      let done = start
-      for (let at = first; at < last; at += WORDS_PER_VARIABLE) {
-        let from = words[at] - HEAP
-        const shape = words[at + 1]
-        let to = from + (shape & LENGTH_MASK)
-        if (to === from) continue
-        if ((from === start || WORD[bytes[from - 1]] === 0) && (to === end || WORD[bytes[to]] === 0)) {
-          if (shape & NUMBER || (shape & STAMP && this.#isPlainStamp(bytes, from, to))) continue
-          // A text that came before: compared, because a hash proves nothing.
-          const hash = words[at + 2]
-          const place = hash & (KNOWN_TEXTS - 1)
-          if (hashes[place] === hash && isSameText(bytes, known[place], from, to - from)) continue
-          hashes[place] = hash
-          known[place] = from
-        } else {
-          while (from > done && WORD[bytes[from - 1]] !== 0) from--
-          while (to < end && WORD[bytes[to]] !== 0) to++
-          if (to <= done) continue
-        }
-        this.#add(bytes, Math.max(from, done), to)
-        done = to
-      }
-      start = end
-    }
-  }
-
-  /** Nothing but digits, separators, a `T` between them, and names of months: those are tokens from the first on. */
-  #isPlainStamp(bytes: Uint8Array, from: number, to: number): boolean {
-    if (WORD[bytes[from]] >= LETTER || WORD[bytes[from + 3]] >= LETTER) {
-      if (!this.#hasMonths) this.#add(MONTHS, 0, MONTHS.length)
-      this.#hasMonths = true
-      return true
-    }
-    if (to - from < LONG_STAMP_BYTES) return true
-    for (const at of STAMP_SEPARATORS) {
-      const byte = WORD[bytes[from + at]]
-      if (byte >= LETTER && byte !== 0x74) return false
-    }
-    return true
   }
 
   /** The token around `at`, as the two that it is cut into. */
@@ -216,12 +152,9 @@ export class TokenSet {
 
   /** @param bodyBytes  of the compressed block that it stands for. Undefined: no filter is small enough. */
   encode(bodyBytes: number): Buffer | undefined {
-    const words = this.#words.values()
     // A token may hash like one of the other kind.
-    const all = new HashSet()
-    for (const hash of words) all.add(hash)
-    for (const hash of this.#mixed.values()) all.add(hash)
-    return encodeScope(SCOPE_ALL, all.values(), bodyBytes) ?? encodeScope(SCOPE_WORDS, words, bodyBytes)
+    const all = this.#words.with(this.#mixed)
+    return encodeScope(SCOPE_ALL, all.values(), bodyBytes) ?? encodeScope(SCOPE_WORDS, this.#words.values(), bodyBytes)
   }
 }
 

@@ -1,7 +1,8 @@
 // Text into columns and back: the host's side of the core. What the streams hold: docs/formats/columns.md.
 
 import { CorruptBlockError } from '../block.ts'
-import { FORMAT_BYTES, FORMATS, HEAP, RESULT, STREAM_COUNT, STREAMS } from './core/places.ts'
+import { WITH_TOKENS } from './core/encode.ts'
+import { FORMAT_BYTES, FORMATS, HEAP, RESULT, SET_BYTES, SETS, STREAM_COUNT, STREAMS } from './core/places.ts'
 import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './core/variables.ts'
 import { type Core, openJsCore, openWasmCore } from './target.ts'
 
@@ -66,6 +67,16 @@ export interface Analysis extends LineStamps {
   readonly firstVariables: Int32Array
   /** Lines whose template was guessed right. */
   readonly predicted: number
+  /** Where they were wanted. */
+  readonly tokens: Tokens | undefined
+}
+
+/** Hashes of the tokens of a text (shared/segment-tokens.ts): tables of open addressing, 0 for an empty place. */
+export interface Tokens {
+  /** Without a digit. */
+  readonly plain: Int32Array
+  /** With letters and digits. */
+  readonly mixed: Int32Array
 }
 
 export interface Encoded {
@@ -80,6 +91,12 @@ export interface Decoded extends LineStamps {
   lineEnds: Uint32Array
 }
 
+export interface EncodeOptions {
+  mode?: Mode
+  /** Also the tokens of the text. */
+  tokens?: boolean
+}
+
 export interface ColumnsCodec {
   readonly target: 'wasm' | 'js'
   /** Large blocks will follow each other: what one needed is kept for the next. Answers what ends it. */
@@ -88,7 +105,7 @@ export interface ColumnsCodec {
    * Text of whole lines (a last one may lack its line feed).
    * @returns undefined if columns do not pay or the text does not fit; what it gives is valid until the next call
    */
-  encode(text: Uint8Array, options?: { mode?: Mode }): Encoded | undefined
+  encode(text: Uint8Array, options?: EncodeOptions): Encoded | undefined
   /** @throws CorruptBlockError */
   decode(streams: Streams, textBytes: number): Buffer
   /** The same, with what event columns are told from. Valid until the next call. */
@@ -120,14 +137,14 @@ export function createCodec(core: Core): ColumnsCodec {
     }
   }
 
-  function encode(text: Uint8Array, options: { mode?: Mode } = {}): Encoded | undefined {
+  function encode(text: Uint8Array, options: EncodeOptions = {}): Encoded | undefined {
     trimMemory()
     if (text.length === 0 || text.length > COLUMNS_TEXT_BYTES_MAX) return undefined
     const mode = options.mode ?? 'words'
     try {
       const at = core.placeText(text.length)
       new Uint8Array(core.memory, at, text.length).set(text)
-      if (core.encode(text.length, MODES.indexOf(mode)) !== 1) return undefined
+      if (core.encode(text.length, MODES.indexOf(mode) | (options.tokens ? WITH_TOKENS : 0)) !== 1) return undefined
     } catch (error) {
       // No memory, or a fault: either way the text is still there for kind lines.
       core.forget()
@@ -139,7 +156,7 @@ export function createCodec(core: Core): ColumnsCodec {
     const streams: Streams = []
     for (let k = 0; k < STREAM_COUNT; k++)
       streams.push(new Uint8Array(memory, table[2 * k], table[2 * k + 1] - table[2 * k]))
-    return { mode, streams, analysis: analysisOf(memory) }
+    return { mode, streams, analysis: analysisOf(memory, options.tokens ? tokensAt(memory) : undefined) }
   }
 
   function decodeAll(streams: Streams, textBytes: number): Decoded {
@@ -201,7 +218,15 @@ function formatsAt(memory: ArrayBuffer, count: number): StampFormat[] {
   return Array.from({ length: count }, (_, k) => ({ kind: table[k * 4] & 7, digits: table[k * 4 + 1] & 15 }))
 }
 
-function analysisOf(memory: ArrayBuffer): Analysis {
+function tokensAt(memory: ArrayBuffer): Tokens {
+  const table = (k: number) => {
+    const [at, mask] = new Int32Array(memory, SETS + k * SET_BYTES, 2)
+    return new Int32Array(memory, at, mask + 1)
+  }
+  return { plain: table(0), mixed: table(1) }
+}
+
+function analysisOf(memory: ArrayBuffer, tokens: Tokens | undefined): Analysis {
   const [
     lines,
     templateCount,
@@ -247,6 +272,7 @@ function analysisOf(memory: ArrayBuffer): Analysis {
     firstVariable: line => variableAt(line, 0),
     firstVariables: new Int32Array(memory, firsts, lines),
     predicted,
+    tokens,
   }
 }
 

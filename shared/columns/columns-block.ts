@@ -69,11 +69,12 @@ export class ModeMemory {
 
 /**
  * The first half of a columns block: what the text alone says. Times and levels can be told from its analysis.
+ * @param tokens  whether those of the text are wanted
  * @returns undefined if columns do not pay or the text does not fit; good until the codec is used again
  */
-export function analyseText(text: Buffer, memory: ModeMemory): Encoded | undefined {
+export function analyseText(text: Buffer, memory: ModeMemory, tokens = false): Encoded | undefined {
   const mode = chooseMode(text, memory)
-  const encoded = mode && columnsCodec().encode(text, { mode })
+  const encoded = mode && columnsCodec().encode(text, { mode, tokens })
   if (encoded === undefined) return undefined
   const streamBytes = encoded.streams.reduce((sum, stream) => sum + stream.length, 0)
   return streamBytes > STREAM_SHARE_MAX * text.length ? undefined : encoded

@@ -11,7 +11,7 @@ export interface Core {
   /** Changes when the memory grows: ask after each call. */
   readonly memory: ArrayBuffer
   placeText(bytes: number): number
-  encode(bytes: number, mode: number): number
+  encode(bytes: number, options: number): number
   placeStreams(): number
   decode(bytes: number): number
   /** Gives the memory back; all views of it are void. */
@@ -41,7 +41,7 @@ export function openWasmCore(): Core | undefined {
       return wasm.memory.buffer
     },
     placeText: bytes => wasm.placeText(bytes),
-    encode: (bytes, mode) => wasm.encode(bytes, mode),
+    encode: (bytes, options) => wasm.encode(bytes, options),
     placeStreams: () => wasm.placeStreams(),
     decode: bytes => wasm.decode(bytes),
     forget: () => {

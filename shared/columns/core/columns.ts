@@ -36,6 +36,7 @@ import {
   varintBytes,
 } from './streams.ts'
 import { LATER, LENGTH_MASK, NUMBER, STAMP, VARIABLE_BYTES, zigzag } from './variables.ts'
+import { addTokens } from './words.ts'
 
 export const KIND_CONSTANT: i32 = 0
 export const KIND_INTEGER: i32 = 1
@@ -71,6 +72,7 @@ let planes: i32 = 0
 let planesMax: i32 = 0
 let gathered: i32 = 0
 let gatheredEnd: i32 = 0
+let isTelling: i32 = 0
 
 /** Room for columns of up to `lines` values, of several columns at once as far as `bytesMax` goes; the place behind. */
 export function placeColumns(at: i32, lines: i32, bytesMax: i32): i32 {
@@ -93,9 +95,11 @@ export function clearColumns(): void {
  * The columns of the lines at `order`, `count` of them. Their variables lie in memory line by line, all templates mixed:
  * to read one column there would be to walk through all of it. So it is walked once, for as many columns as there is
  * room, and each of these then lies in one piece.
+ * @param tellsTokens  whether tokens of what is not the same in all lines are collected
  */
-export function putColumns(order: i32, count: i32, variableTotal: i32): void {
+export function putColumns(order: i32, count: i32, variableTotal: i32, tellsTokens: i32): void {
   gatheredEnd = 0
+  isTelling = tellsTokens
   for (let index: i32 = 0; index < variableTotal; index++) {
     if (index >= gatheredEnd) gatherColumns(order, count, index, variableTotal)
     const at = planes + mul(count, (index - gathered) * VARIABLE_BYTES)
@@ -186,6 +190,7 @@ function putColumn(count: i32): void {
   for (let k: i32 = 0; k < count; k++) {
     putEntry(TEXTS, load32(starts + k * 4) + prefix, (load32(shapes + k * 4) & LENGTH_MASK) - prefix)
   }
+  if (isTelling !== 0) for (let k: i32 = 0; k < count; k++) addValue(k * 4)
 }
 
 /**
@@ -195,6 +200,12 @@ function putColumn(count: i32): void {
 function isSame(shape: i32, start: i32, otherShape: i32, otherStart: i32): i32 {
   if ((shape & otherShape & NUMBER) !== 0) return 1
   return equal(load32(start), load32(otherStart), shape & LENGTH_MASK)
+}
+
+/** Numbers are no tokens. */
+function addValue(at: i32): void {
+  const shape = load32(shapes + at)
+  if ((shape & NUMBER) === 0) addTokens(load32(starts + at), load32(starts + at) + (shape & LENGTH_MASK))
 }
 
 function putPrefix(start: i32, length: i32): void {
@@ -302,6 +313,7 @@ function tryDictionary(count: i32, share: i32): i32 {
   for (let id: i32 = 0; id < entryCount; id++) {
     const k = load32(entries + id * 4)
     putEntry(ENTRIES, load32(starts + k), load32(shapes + k) & LENGTH_MASK)
+    if (isTelling !== 0) addValue(k)
   }
   let at = streamEnd(ENTRY_IDS)
   const planes: i32 = idPlanes(entryCount)
@@ -344,6 +356,7 @@ function tryNumeral(count: i32, prefix: i32, modelStart: i32, modelLength: i32, 
   if (prefix > 0) {
     putDescriptor(KIND_PREFIXED)
     putPrefix(modelStart, prefix)
+    if (isTelling !== 0) for (let k: i32 = 0; k < count; k++) addValue(k * 4)
   } else putDescriptor(KIND_NUMERAL)
   const digits = modelLength - prefix
   const high: i32 = isEqualLong !== 0 && digits > 9 ? digits - 9 : 0

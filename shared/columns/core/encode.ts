@@ -81,10 +81,14 @@ import {
   VARIABLES_PER_LINE_MAX,
   zigzag,
 } from './variables.ts'
+import { addMonths, addTokens, beginCollecting, isCollecting, standAlone, stopCollecting } from './words.ts'
 
 export const MODE_WORDS: i32 = 0
 export const MODE_JOINED: i32 = 1
 export const MODE_FIELDS: i32 = 2
+const MODE_MASK: i32 = 3
+/** Beside the mode: the tokens of the text are wanted, too. */
+export const WITH_TOKENS: i32 = 4
 
 /** A template of fewer lines is read again, by fields; one of fewer after that stays raw. */
 const LINES_MIN: i32 = 6
@@ -117,9 +121,14 @@ export function placeText(bytes: i32): i32 {
   return HEAP
 }
 
-/** 1: the streams are written (STREAMS, RESULT); 0: columns do not pay, or the text does not fit. */
-export function encode(bytes: i32, mode: i32): i32 {
+/**
+ * 1: the streams are written (STREAMS, RESULT, SETS); 0: columns do not pay, or the text does not fit.
+ * @param options  the mode, and WITH_TOKENS
+ */
+export function encode(bytes: i32, options: i32): i32 {
+  const mode = options & MODE_MASK
   prepareTables()
+  stopCollecting()
   forgetFormats()
   const end = HEAP + bytes
   const lacksLineEnd: i32 = bytes > 0 && load8(end - 1) === 10 ? 0 : 1
@@ -140,7 +149,7 @@ export function encode(bytes: i32, mode: i32): i32 {
   rareTemplatesFrom = templateCount
   if (readRareLines() === 0) return 0
   numberTemplates()
-  placeAndWrite(bytes, lacksLineEnd)
+  placeAndWrite(bytes, lacksLineEnd, options & WITH_TOKENS)
   return 1
 }
 
@@ -236,7 +245,7 @@ function numberTemplates(): void {
   }
 }
 
-function placeAndWrite(bytes: i32, lacksLineEnd: i32): void {
+function placeAndWrite(bytes: i32, lacksLineEnd: i32, withTokens: i32): void {
   byNumber = aligned(nextVariable + SLACK_BYTES)
   order = aligned(byNumber + keptCount * 4 + 16)
   let place = placeColumns(aligned(order + lineCount * 4 + keptCount * 8 + 16), lineCount, bytes)
@@ -290,6 +299,7 @@ function placeAndWrite(bytes: i32, lacksLineEnd: i32): void {
   place = aligned(place + rawBytes + SLACK_BYTES)
   place = placeColumnStreams(place, variableTotal, textBytes)
   reserve(place)
+  if (withTokens !== 0) beginCollecting(place)
 
   writeLines()
   putDescriptor(lineCount)
@@ -301,6 +311,7 @@ function placeAndWrite(bytes: i32, lacksLineEnd: i32): void {
   }
   putDescriptor(keptCount)
   for (let number: i32 = 1; number <= keptCount; number++) writeTemplate(load32(byNumber + number * 4))
+  if (isCollecting !== 0) addMonths()
   writeResult(variableTotal, bytes)
 }
 
@@ -324,6 +335,7 @@ function writeLines(): void {
       const length = lineStart(line + 1) - from
       copy(raw, from, length)
       raw += length
+      if (isCollecting !== 0) addTokens(from, from + length)
       store32(lineShapes + line * 4, NO_FORMAT)
       continue
     }
@@ -381,7 +393,17 @@ function writeTemplate(template: i32): void {
   setStreamEnd(TEMPLATES, to + end - at)
   putDescriptor(count)
   const first = order + (firstInOrder(template) - count) * 4
-  putColumns(first, count, variableTotal)
+  let tellsTokens: i32 = isCollecting
+  if (isCollecting !== 0) {
+    if (standAlone(model) === 0) {
+      tellsTokens = 0
+      for (let k: i32 = 0; k < count; k++) {
+        const line = load32(first + k * 4)
+        addTokens(lineStart(line), lineStart(line + 1))
+      }
+    } else addTokens(lineStart(model), end)
+  }
+  putColumns(first, count, variableTotal, tellsTokens)
 }
 
 /** What the host reads (codec.ts). */

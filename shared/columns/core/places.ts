@@ -16,6 +16,15 @@ export const STREAMS: i32 = 1664
 export const STREAM_COUNT: i32 = 9
 /** What the host reads after a call, 32-bit each (encode.ts, decode.ts). */
 export const RESULT: i32 = 1792
+/** Sets of tokens (words.ts): those without a digit, those with both. */
+export const SETS: i32 = 1920
+export const SET_BYTES: i32 = 16
+export const PLAIN: i32 = SETS
+export const MIXED: i32 = 1936
+/** Where the name of a month is written out to be hashed. */
+export const MONTH_NAME: i32 = 1968
+/** Of each byte value: letters in lower case, digits and `_` as they are, 0 for what ends a token. */
+export const FOLDED: i32 = 2048
 
 export const HEAP: i32 = 4096
 
@@ -61,11 +70,19 @@ function classOf(byte: i32): i32 {
   return 0
 }
 
+function foldedOf(byte: i32): i32 {
+  if (byte >= 65 && byte <= 90) return byte + 32
+  return (byte >= 48 && byte <= 57) || (byte >= 97 && byte <= 122) || byte === 95 ? byte : 0
+}
+
 /** Fills the tables, once per memory. */
 export function prepareTables(): void {
   if (isPrepared !== 0) return
   isPrepared = 1
-  for (let byte: i32 = 0; byte < 256; byte++) store8(CLASSES + byte, classOf(byte))
+  for (let byte: i32 = 0; byte < 256; byte++) {
+    store8(CLASSES + byte, classOf(byte))
+    store8(FOLDED + byte, foldedOf(byte))
+  }
   let power: i32 = 1
   for (let i: i32 = 0; i < 10; i++) {
     store32(POWERS + i * 4, power)

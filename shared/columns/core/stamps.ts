@@ -97,7 +97,8 @@ function monthAt(at: i32): i32 {
   return 0
 }
 
-function monthName(month: i32): i32 {
+/** Its three letters as one number. */
+export function monthName(month: i32): i32 {
   switch (month) {
     case 1:
       return 0x4a616e
