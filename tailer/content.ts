@@ -204,16 +204,41 @@ export class Content {
 
   /** Bytes [from, to) of a source; those before its start are its parent's. */
   #known(source: KnownContent): (from: number, to: number) => Promise<Buffer | undefined> {
-    return async (from, to) => {
-      const tailFrom = source.offset - source.tail.length
-      if (from >= tailFrom && to <= source.offset) return source.tail.subarray(from - tailFrom, to - tailFrom)
-      if (to <= source.head.length) return source.head.subarray(from, to)
-      if (from >= source.start) return this.#parts.journalBytes(source, from, to)
-      const parent = source.parent === undefined ? undefined : this.#parts.source(source.parent)
-      const before = parent && (await this.#known(parent)(from, Math.min(to, source.start)))
-      if (before === undefined || to <= source.start) return before
-      const own = await this.#parts.journalBytes(source, source.start, to)
-      return own && Buffer.concat([before, own])
+    return async (from, to) => (await this.#remembered(source, from, to)) ?? (await this.#inOwnFile(source, from, to))
+  }
+
+  async #remembered(source: KnownContent, from: number, to: number): Promise<Buffer | undefined> {
+    const tailFrom = source.offset - source.tail.length
+    if (from >= tailFrom && to <= source.offset) return source.tail.subarray(from - tailFrom, to - tailFrom)
+    if (to <= source.head.length) return source.head.subarray(from, to)
+    if (from >= source.start) return this.#parts.journalBytes(source, from, to)
+    const parent = source.parent === undefined ? undefined : this.#parts.source(source.parent)
+    const before = parent && (await this.#known(parent)(from, Math.min(to, source.start)))
+    if (before === undefined || to <= source.start) return before
+    const own = await this.#parts.journalBytes(source, source.start, to)
+    return own && Buffer.concat([before, own])
+  }
+
+  /** Archived and forgotten, but its file still has them: if that ends as what was read of it did. */
+  async #inOwnFile({ name }: KnownContent, from: number, to: number): Promise<Buffer | undefined> {
+    const source = this.#parts.source(name)
+    if (source === undefined || source.ino === 0 || source.isLost || to > source.offset) return undefined
+    if (source.last?.inflatedBytes !== undefined) return undefined
+    const { path, head, tail, offset, isRedacted } = source
+    try {
+      const file = source.file ?? (await this.#parts.disk.open(path, 'read'))
+      try {
+        if (!source.isAt(await file.stat())) return undefined
+        const bytes = await readAt(file, from, to)
+        const first = await readAt(file, 0, head.length)
+        const last = await readAt(file, offset - tail.length, offset)
+        return isLike(first, head, isRedacted) && isLike(last, tail, isRedacted) ? bytes : undefined
+      } finally {
+        if (file !== source.file) await file.close()
+      }
+    } catch (error) {
+      this.#parts.log.debug('a file cannot tell what was read of it', { path, error })
+      return undefined
     }
   }
 }

@@ -61,8 +61,10 @@ export class Copies {
 
   async #isCopyInTheMaking(file: FoundFile, found: Findings): Promise<boolean> {
     const set = rotationSet(file.path)
-    for (const source of this.#table.readOf(set)) {
-      if (source.path === file.path && source.isFinished) continue
+    for (const source of this.#table.ofSet(set)) {
+      if (source.isExcluded || (source.path === file.path && source.isFinished)) continue
+      // Of the original only its head may be known yet, and it may be cut by now.
+      if (source.offset === source.start && !isActiveName(source.path)) continue
       if (((await this.#content.relationTo(file, source)) ?? 'other') !== 'other') return true
     }
     // The original may be as new to us as the copy.

@@ -63,12 +63,17 @@ export class Device {
 /** A process's disk: after `kill` nothing that it waits for comes, and nothing that it does has an effect. */
 export class MortalDisk implements Disk {
   isAlive = true
+  /** Folders listed so far: each look at the files lists them. */
+  listings = 0
   readonly #device: Device
+  readonly #stall: () => number
   readonly #open = new Set<OpenFile>()
   readonly #running = new Set<Promise<unknown>>()
 
-  constructor(device: Device) {
+  /** @param stall  how many ms a step of the disk waits now, as on a busy machine: files change in the middle of a look */
+  constructor(device: Device, stall: () => number = () => 0) {
     this.#device = device
+    this.#stall = stall
   }
 
   /** Resolves when the kernel has ended what was under way, and closed its files. */
@@ -106,6 +111,7 @@ export class MortalDisk implements Disk {
   }
 
   list(folder: string): Promise<string[]> {
+    this.listings++
     return this.#do(() => realDisk.list(folder))
   }
 
@@ -157,6 +163,9 @@ export class MortalDisk implements Disk {
   }
 
   async #do<T>(step: () => Promise<T>): Promise<T> {
+    if (!this.isAlive) await never()
+    const before = this.#stall()
+    if (before > 0) await realClock.sleep(before)
     if (!this.isAlive) await never()
     const running = step()
     this.#running.add(running)

@@ -64,6 +64,8 @@ export class PowerCut {
   isReading(set: string): boolean {
     const first = this.#firstRead.get(set)
     if (first === undefined || first.source.isFinished || first.source.isLost) return false
+    // Cut meanwhile: its lines are in another file, or nowhere.
+    if (first.source.size < first.size) return false
     return first.source.coverage.endFrom(first.source.start) < first.size
   }
 }

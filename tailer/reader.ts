@@ -69,14 +69,19 @@ export class Reader {
     if (waited !== undefined && !isLast && waitedMs < waited.waitMs) return 0
     const allowance = isLast ? undefined : source.allowance
     if (allowance?.isSpent(now)) return 0
-    // Compared before every read, not only after a wait: a file may be cut and grow past the offset between any two.
-    if (!(await this.#isSame(source))) return this.#lose(source, 'other content than what was read of it', sizeBefore)
-    source.checkedMtimeMs = stat.mtimeMs
-    if (stat.size === source.offset) return 0
     const limit = Math.min(stat.size, source.readLimit)
+    const isPacked = source.last?.inflatedBytes !== undefined
+    // Of a compressed file the beginning first: it is gone through forwards.
+    if (isPacked && !(await this.#isSame(source))) return this.#loseOther(source, sizeBefore)
     // Straight to where the packet is cut from: nothing is copied on the way.
     const space = builder.space(allowance === undefined ? READ_BYTES : LIMITED_READ_BYTES)
-    const got = await file.read(space.subarray(0, Math.min(space.length, limit - source.offset)), source.offset)
+    const room = Math.min(space.length, limit - source.offset)
+    const got = room > 0 ? await file.read(space.subarray(0, room), source.offset) : 0
+    // Compared at every read, and after it: a file may be cut and grow past the offset between any two steps. What has
+    // the known bytes still had them when it was read.
+    if (!isPacked && !(await this.#isSame(source))) return this.#loseOther(source, sizeBefore)
+    source.checkedMtimeMs = stat.mtimeMs
+    if (got === 0) return 0
     const isAtEnd = source.offset + got >= limit
     const isOver = isAtEnd && (limit < stat.size || isLast)
     const isPartDue = isOver || (waited !== undefined && waitedMs >= this.#partialMs)
@@ -165,6 +170,10 @@ export class Reader {
     const { head, tail, offset, isRedacted } = source
     if (!isLike(await readAt(file, 0, head.length), head, isRedacted)) return false
     return isLike(await readAt(file, offset - tail.length, offset), tail, isRedacted)
+  }
+
+  #loseOther(source: Source, ownSize: number): 0 {
+    return this.#lose(source, 'other content than what was read of it', ownSize)
   }
 
   #lose(source: Source, why: string, ownSize: number): 0 {

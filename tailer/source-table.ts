@@ -136,6 +136,7 @@ export class SourceTable {
       isFinished: false,
     })
     source.size = file.stat.size
+    source.isFound = true
     if (isExcluded || file.packed !== undefined) source.saw(file)
     this.#changed.add(source)
     return source

@@ -48,6 +48,8 @@ export class Source {
   size: number
   /** Its file was found in this run. */
   isFound = false
+  /** A crash that takes the journal's end leaves something to recognise it by: its birth says how it begins. */
+  isBirthWhole: boolean
   /** Its folder told of a change since it was read. */
   isStirred = false
   file: OpenFile | undefined
@@ -89,6 +91,7 @@ export class Source {
     // Seen at birth, and not read: a power cut may have taken it.
     this.head = stored.start === 0 && stored.to > 0 ? stored.head.subarray(0, stored.to) : stored.head
     this.tail = stored.tail
+    this.isBirthWhole = stored.head.length > 0
     this.isSettled = stored.isSettled
     this.isExcluded = stored.isExcluded
     this.isFinished = stored.isFinished

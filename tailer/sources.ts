@@ -9,7 +9,7 @@
 // What cannot be read any more is told through `giveUp`; a birth is synced before anything of it is read.
 import type { GivenUp } from '../shared/manifest.ts'
 import type { Clock, Random } from '../shared/world.ts'
-import { Content, type ContentParts, StaleLookError, type Verdict } from './content.ts'
+import { Content, type ContentParts, endsInTime, StaleLookError, type Verdict } from './content.ts'
 import { Copies } from './copies.ts'
 import { FileFinder, type FileRule, type FoundFile } from './find-files.ts'
 import { Findings } from './findings.ts'
@@ -339,7 +339,7 @@ export class Sources {
     // A plain file does not become a compressed one; the inode was taken again.
     if (file.packed !== undefined && source.last?.inflatedBytes === undefined && isUnread(source)) return false
     // Born, and nothing read of it yet: its beginning is all that is known, and a power cut may have taken some of that.
-    if (isUnread(source) && this.#content.isAfterPowerCut) {
+    if (isUnread(source) && this.#content.isAfterPowerCut && !source.isFound) {
       if (!(await this.#content.hasFirstLine(file, source))) return false
       source.head = Buffer.alloc(0)
     }
@@ -464,6 +464,7 @@ export class Sources {
         if (!(await this.#welcomePacked(file, found, isLast, !setsBefore.has(set), now))) isWhole = false
         continue
       }
+      if (await this.#isFoundLate(file, found)) continue
       if (!isActiveName(file.path) && !isLast && (await this.#copies.holds(file, found, now))) continue
       if (this.#content.isAfterPowerCut && file.stat.size > 0 && (await this.#powerCut.goOnAfterUndone(file, set)))
         continue
@@ -539,6 +540,27 @@ export class Sources {
   async #tellDamage(source: Source, { path, packed }: FoundFile): Promise<void> {
     if (packed === undefined || packed.state === 'whole') return
     await this.#table.tell(source, path, packed.bytes, `the compressed file ends in damage: ${packed.reason}`, 'hole')
+  }
+
+  /**
+   * Here is what a source had that was given up, or is done with, and perhaps more: looks missed the file, for it was
+   * renamed while they listed. It is read on.
+   */
+  async #isFoundLate(file: FoundFile, found: Findings): Promise<boolean> {
+    let best: Source | undefined
+    for (const source of this.#table.readOf(rotationSet(file.path))) {
+      if (!source.isFinished || source.file !== undefined || found.at(source) !== undefined) continue
+      if (source.offset <= (best?.offset ?? 0) || source.offset > file.stat.size) continue
+      // Generations may share a heading; and a program may begin anew as it did before.
+      if (!endsInTime(source.tail) && (isActiveName(file.path) || source.offset < HEAD_BYTES)) continue
+      if ((await this.#content.relationTo(file, source)) === 'same') best = source
+    }
+    if (best === undefined) return false
+    const isMore = file.stat.size > best.offset
+    await this.#moveTo(best, file, found)
+    if (isMore) best.isFinished = false
+    else await this.#table.end(best)
+    return true
   }
 
   /** It is not to be read, now or later: what is in it is named. */

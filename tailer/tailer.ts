@@ -482,6 +482,7 @@ class Life {
       const ref = await this.#untilWritten(() => this.#journal.appendPacket(packet))
       this.#sequence = sequence
       for (const run of events.runs) this.#sources.get(run.source)?.cover(run.from, run.to, this.#epoch)
+      await this.#wholeBirths(events.runs.map(run => run.source))
       this.#sealer.count(sequence, events)
       this.#delays.see(events, this.#world.clock.now(), this.#world.clock.monotonic())
       this.#events += packet.header.events
@@ -626,6 +627,19 @@ class Life {
         sources.map(source => source.stored(this.#keys.id, this.#machine.identity, source.offset, source.tail)),
       )
     })
+  }
+
+  /**
+   * Born empty, and the first packet of it is about to leave: after a power cut that takes the journal's end, a buck may
+   * have it, and its name must not be given to what its file has become meanwhile.
+   */
+  async #wholeBirths(names: string[]): Promise<void> {
+    const born = new Set(names.map(name => this.#sources.get(name)).filter(source => source?.isBirthWhole === false))
+    if (born.size === 0) return
+    const { id } = this.#keys
+    const births = [...born].map(source => source!.stored(id, this.#machine.identity, source!.start, Buffer.alloc(0)))
+    await this.#untilWritten(() => this.#sourceLog.birth(births))
+    for (const source of born) source!.isBirthWhole = true
   }
 
   #noteIfEmpty(source: Source): void {

@@ -1,0 +1,196 @@
+// Files that change between two steps of a look, or of a read: each step is held, the change is made, the step goes on.
+// Found by the model test with a disk that stalls (model.test.ts).
+import { appendFile, copyFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { packetEvents } from '../shared/packet.ts'
+import type { Disk } from '../shared/world.ts'
+import { bench, until } from './tailer.test-support.ts'
+
+const lines = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${from + i}\n`).join('')
+
+type Bench = Awaited<ReturnType<typeof bench>>
+const textOf = async (b: Bench) =>
+  [...(await b.contents()).values()].map(source => source.bytes.toString('latin1')).sort()
+const gaveUpOf = async (b: Bench) => (await b.held()).manifests.flatMap(manifest => manifest.gaveUp)
+const quiet = (ms = 200) => new Promise(resolve => setTimeout(resolve, ms))
+
+/** What happens before or after a step of the tailer's disk. */
+function stepwise(
+  b: Bench,
+  steps: {
+    read?(path: string, position: number): Promise<void>
+    open?(path: string): Promise<void>
+    statted?(path: string): Promise<void>
+  },
+) {
+  const { disk } = b.world
+  b.world.disk = {
+    ...disk,
+    list: async folder => (await disk.list(folder)).sort(),
+    async stat(path) {
+      const stat = await disk.stat(path)
+      await steps.statted?.(path)
+      return stat
+    },
+    async open(path, mode) {
+      await steps.open?.(path)
+      const file = await disk.open(path, mode)
+      const read = file.read.bind(file)
+      file.read = async (into, position) => {
+        if (mode === 'read') await steps.read?.(path, position)
+        return await read(into, position)
+      }
+      return file
+    },
+  } satisfies Disk
+}
+
+test('a file that is cut and grows past the offset between comparing and reading is not read under its former name', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const offset = lines(0, 10).length
+  let isArmed = false
+  stepwise(b, {
+    async read(of, position) {
+      if (!isArmed || of !== path || position !== offset) return
+      isArmed = false
+      await truncate(path, 0)
+      await appendFile(path, lines(100, 140))
+    },
+  })
+  const { tailer, stop } = await b.start()
+  await until('read', () => tailer.status().linesRead === 10)
+  isArmed = true
+  await appendFile(path, lines(10, 12))
+  await until('the new content', () => tailer.status().linesRead >= 50)
+  await quiet()
+  await stop()
+  t.equal(isArmed, false)
+  t.same(await textOf(b), [lines(0, 10), lines(100, 140)].sort())
+})
+
+test('a copy that two looks miss, for it is renamed while they list, is read on under the name of its source', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 30))
+  const { disk } = b.world
+  let hidden = true
+  // As a chain that is rotated again and again: each look finds the name gone that was listed.
+  b.world.disk = {
+    ...disk,
+    stat: async of => (hidden && of.startsWith(`${path}.`) ? undefined : await disk.stat(of)),
+  }
+  const { tailer, stop } = await b.start({ files: [{ path: `${path}*` }], holdBackMs: 200 })
+  await until('read', () => tailer.status().linesRead === 30)
+  // What comes last is not read before the copy is made.
+  await appendFile(path, lines(30, 40).slice(0, -1))
+  await copyFile(path, `${path}.1`)
+  await appendFile(`${path}.1`, '\n')
+  await truncate(path, 0)
+  await appendFile(path, lines(50, 52))
+  await until('given up', () => tailer.status().linesRead === 32)
+  await rename(`${path}.1`, `${path}.2`)
+  hidden = false
+  await until('the rest is read', () => tailer.status().linesRead >= 42)
+  await quiet(500)
+  await stop()
+  t.same(await textOf(b), [lines(0, 40), lines(50, 52)].sort())
+  t.ok(
+    (await gaveUpOf(b)).some(({ kind }) => kind !== 'excluded'),
+    'it was told',
+  )
+})
+
+test('a file that is new after a power cut, and copied and cut before it is read, is read from the copy', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  const files = [{ path: `${path}*` }]
+  await (await b.start({ files })).stop()
+  await writeFile(path, lines(0, 30))
+  let opened = 0
+  stepwise(b, {
+    async open(of) {
+      // First by the look that finds it, then to be read.
+      if (of !== path || ++opened !== 2) return
+      await copyFile(path, `${path}.1`)
+      await truncate(path, 0)
+    },
+  })
+  const { tailer, stop } = await b.start({ files }, { boot: 'boot-2' })
+  await until('read', () => tailer.status().linesRead === 30)
+  await appendFile(path, lines(30, 33))
+  await until('read on', () => tailer.status().linesRead === 33)
+  await until('nothing is open', () => tailer.status().undecided === 0)
+  await stop()
+  t.same(await textOf(b), [lines(0, 30), lines(30, 33)].sort())
+})
+
+test('a file that was born empty is known again after a power cut took what the journal had of it', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  const files = [{ path: `${path}*` }]
+  await writeFile(path, '')
+  const first = await b.start({ files })
+  await until('born', () => first.tailer.status().sources.length === 1)
+  await appendFile(path, lines(0, 10))
+  await until(
+    'at two bucks',
+    () => first.tailer.status().linesRead === 10 && first.tailer.status().underReplicatedPackets === 0,
+  )
+  await first.stop()
+  await copyFile(path, `${path}.1`)
+  await truncate(path, 0)
+  await appendFile(path, lines(10, 30))
+  await rm(join(b.folder, 'tailer', 'buckets'), { recursive: true })
+  // Nobody says in time what was sent.
+  for (const k of [0, 1, 2]) b.cut(k, true)
+  const second = await b.start({ files, openingWaitMs: 50 }, { boot: 'boot-2' })
+  await until('read again', () => second.tailer.status().linesRead === 30)
+  for (const k of [0, 1, 2]) b.cut(k, false)
+  await until('at two bucks', () => second.tailer.status().underReplicatedPackets === 0)
+  await second.stop()
+  const begins = new Map<string, string[]>()
+  for (const packet of (await b.held()).packets) {
+    let at = 0
+    for (const { source, from, to } of packet.runs) {
+      const text = packetEvents(packet).bytes.toString('latin1', at, to - from + at)
+      at += to - from
+      if (from === 0) begins.set(source, [...(begins.get(source) ?? []), text.slice(0, lines(0, 1).length)])
+    }
+  }
+  t.equal(begins.size, 2)
+  for (const lines of begins.values()) t.equal(new Set(lines).size, 1, 'one content under one name')
+})
+
+test('a file that is new, and copied and cut in the look that finds it, is not read beside its copy', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 30))
+  await writeFile(`${path}.1`, '')
+  const done = new Set<string>()
+  stepwise(b, {
+    async statted(of) {
+      if (of !== path || done.has('copied')) return
+      done.add('copied')
+      await copyFile(path, `${path}.1`)
+    },
+    async open(of) {
+      if (of !== `${path}.1` || done.has('cut')) return
+      done.add('cut')
+      await truncate(path, 0)
+    },
+  })
+  const { tailer, stop } = await b.start({ files: [{ path: `${path}*` }] })
+  await until('read', () => tailer.status().linesRead === 30)
+  await appendFile(path, lines(30, 33))
+  await until('read on', () => tailer.status().linesRead >= 33)
+  // Found again by its head, if it is read beside the copy.
+  await rename(`${path}.1`, `${path}.2`)
+  await quiet(300)
+  await stop()
+  t.same(done, new Set(['copied', 'cut']))
+  t.same(await textOf(b), [lines(0, 30), lines(30, 33)].sort())
+})
