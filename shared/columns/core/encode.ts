@@ -5,6 +5,7 @@
 //   memory:  HEAP │ text │ lines │ templates │ variables … (grows) │ order │ columns' work │ streams
 
 import { clearColumns, placeColumnStreams, placeColumns, putColumns } from './columns.ts'
+import { clearJumps, forgetMiss, learnJump, placeJumps } from './jumps.ts'
 import {
   firstVariable,
   formatOfLine,
@@ -51,7 +52,7 @@ import {
   TEMPLATES,
   VARIABLE_MARK,
 } from './places.ts'
-import { predictFields, predictWords } from './prediction.ts'
+import { guessed, predictFields, predictWords } from './prediction.ts'
 import { forgetFormats, formatCount, fractionDigits } from './stamps.ts'
 import { placeStream, putDescriptor, putVarint, setStreamEnd, streamEnd } from './streams.ts'
 import {
@@ -137,12 +138,13 @@ export function encode(bytes: i32, options: i32): i32 {
   for (let i: i32 = 0; i < SLACK_BYTES - 8; i++) store8(end + i, 10)
   lineMax = (bytes >> LINE_BYTES_MIN_SHIFT) + LINES_AT_LEAST
   let place = placeLines(aligned(end + SLACK_BYTES), lineMax + 2)
-  place = placeTemplates(place, lineMax)
+  place = placeJumps(placeTemplates(place, lineMax))
   variables = aligned(place)
   variableMax = (bytes >> VARIABLE_TEXT_SHIFT) + VARIABLES_AT_LEAST
   // About what most logs need: growing later means copying in the plain form.
   reserve(variables + bytes * 2)
   clearTemplates()
+  clearJumps()
   setNextVariable(variables)
 
   if (readLines(end, mode) === 0) return 0
@@ -173,15 +175,17 @@ function readLines(end: i32, mode: i32): i32 {
     store32(lineVariables + line * 4, nextVariable)
     let template: i32 = 0
     let lineEnd: i32 = 0
+    forgetMiss()
     if (former !== 0) {
       template = followerOf(former)
-      if (template !== 0) lineEnd = predict(at, representative(template), mode)
-      if (lineEnd === 0 && template !== former) {
-        template = former
-        lineEnd = predict(at, representative(template), mode)
+      if (template !== 0) lineEnd = predict(at, template, mode)
+      // Jumps lead there, too, if it is not by fields.
+      if (lineEnd === 0 && template !== former && (template === 0 || mode === MODE_FIELDS)) {
+        lineEnd = predict(at, former, mode)
       }
     }
     if (lineEnd !== 0) {
+      template = guessed
       keepShape(line)
       setTemplate(line, template)
       setCount(template, countOf(template) + 1)
@@ -202,6 +206,7 @@ function readLines(end: i32, mode: i32): i32 {
         findTemplate(line, lineEnd)
         template = load32(lineTemplates + line * 4)
         if (former !== 0) setFollower(former, template)
+        if (template !== 0) learnJump(template)
         former = template
       }
     }
@@ -213,9 +218,9 @@ function readLines(end: i32, mode: i32): i32 {
   return 1
 }
 
-function predict(at: i32, other: i32, mode: i32): i32 {
-  if (mode === MODE_FIELDS) return predictFields(at, other, FIELDS_MAX)
-  return predictWords(at, other, mode === MODE_JOINED ? 1 : 0)
+function predict(at: i32, template: i32, mode: i32): i32 {
+  if (mode === MODE_FIELDS) return predictFields(at, template, FIELDS_MAX)
+  return predictWords(at, template, mode === MODE_JOINED ? 1 : 0)
 }
 
 function readRareLines(): i32 {
