@@ -7,7 +7,7 @@ import { strict as assert } from 'node:assert'
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import { PACKET_META_BYTES_MAX } from '../shared/packet.ts'
 import type { Records } from './multiline/records.ts'
-import type { LineParser } from './parse/line-parser.ts'
+import type { LineParser, Written } from './parse/line-parser.ts'
 
 /** A line of the greatest length, and its end, must fit into one read. */
 const READ_BYTES_MIN = 2 * EVENT_BYTES_MAX
@@ -45,6 +45,8 @@ export interface Span {
   records?: Records
   /** Where bytes were hidden, in order, in the collected bytes. */
   hidden?: number[]
+  /** When its lines were written, as far as the file tells. */
+  written?: Written
   /** What dropped it: its text is blanked (shared/dropped.ts). */
   droppedBy?: string
 }
@@ -85,7 +87,9 @@ export class PacketBuilder {
   add(
     label: RunLabel,
     parser: LineParser,
-    of: Pick<Span, 'offset' | 'isMidLine' | 'readMs' | 'records' | 'hidden' | 'droppedBy'> & { length: number },
+    of: Pick<Span, 'offset' | 'isMidLine' | 'readMs' | 'records' | 'hidden' | 'droppedBy' | 'written'> & {
+      length: number
+    },
   ): void {
     const before = this.#spans.at(-1)
     if (before === undefined || before.label !== label) {

@@ -90,6 +90,7 @@ export class EventColumns {
     const first = this.#rows.count
     const { parser, label } = span
     this.#nextHidden = 0
+    parser.written = span.written
     const at = span.droppedBy === undefined ? this.#fillLines(bytes, span) : this.#fillDropped(bytes, span)
     this.#catchUp(parser)
     this.#addRun(label, span.offset, at - span.start, this.#rows.count - first)

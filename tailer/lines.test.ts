@@ -1,7 +1,7 @@
 // Events of several lines and hidden bytes, from real files to real bucks.
 
 import { createHash } from 'node:crypto'
-import { appendFile, copyFile, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, readdir, readFile, rename, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { eventAt, type FoundEvent, walkEvents } from '../shared/events.ts'
@@ -184,4 +184,21 @@ test('a secret in a line without its end does not go out in parts', async t => {
   t.ok([...(await b.contents()).values()][0].bytes.toString() === text)
   const all = await written(b)
   t.notOk(all.includes('4111') || all.includes('jane'), 'nowhere')
+})
+
+test('times without a day: what was there is dated by its file and over midnight, what comes by when it came', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  const line = (clock: string) => `${clock},123 INFO x\n`
+  await writeFile(path, line('23:59:59') + line('00:00:01') + line('12:00:00'))
+  const written = new Date('2025-03-05T12:00:00Z')
+  await utimes(path, written, written)
+  const { tailer, stop } = await b.start()
+  await until('all is read', () => tailer.status().linesRead === 3)
+  const now = new Date()
+  await appendFile(path, line(now.toISOString().slice(11, 19)))
+  await until('the new one is read', () => tailer.status().linesRead === 4)
+  await stop()
+  const found = (await events(b)).map(event => new Date(Number(event.timeNs / 1_000_000n)).toISOString().slice(0, 19))
+  t.same(found, ['2025-03-04T23:59:59', '2025-03-05T00:00:01', '2025-03-05T12:00:00', now.toISOString().slice(0, 19)])
 })

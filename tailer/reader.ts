@@ -102,7 +102,8 @@ export class Reader {
       const stretches = dropper?.judge(bytes.subarray(0, taken), records, isMidLine, isLast ? undefined : now)
       const hidden = redactor === undefined ? undefined : await this.#mask(source, bytes, taken)
       const readMs = this.#clock.now()
-      const span = { offset, length: taken, isMidLine, readMs, records, hidden }
+      const written = { lastMs: stat.mtimeMs, isFresh: source.isCaughtUp }
+      const span = { offset, length: taken, isMidLine, readMs, records, hidden, written }
       if (stretches === undefined) {
         builder.add(labelOf(source), parser, span)
         allowance?.spend(bytes.subarray(0, taken))
@@ -114,6 +115,7 @@ export class Reader {
       source.advance(bytes.subarray(0, taken))
       if (stretches !== undefined) blank(bytes, stretches)
     }
+    source.isCaughtUp = isAtEnd
     if (taken < got && isAtEnd) {
       source.partial = { size: stat.size, since: waited?.since ?? now, waitMs: Math.max(waitMs, waitedMs) }
     } else {

@@ -50,6 +50,8 @@ export class Source {
   isFound = false
   /** A crash that takes the journal's end leaves something to recognise it by: its birth says how it begins. */
   isBirthWhole: boolean
+  /** What comes was written after it was read to its end. */
+  isCaughtUp: boolean
   /** Its folder told of a change since it was read. */
   isStirred = false
   file: OpenFile | undefined
@@ -92,6 +94,7 @@ export class Source {
     this.head = stored.start === 0 && stored.to > 0 ? stored.head.subarray(0, stored.to) : stored.head
     this.tail = stored.tail
     this.isBirthWhole = stored.head.length > 0
+    this.isCaughtUp = stored.to > stored.start
     this.isSettled = stored.isSettled
     this.isExcluded = stored.isExcluded
     this.isFinished = stored.isFinished

@@ -352,6 +352,29 @@ test('a time without a year is the latest that is not more than a day after the 
   t.equal(year('Dec 31 20:00:00', '2025-01-01T03:00:00Z', 'America/New_York'), '2025-01-01')
 })
 
+test('a time without a day has that of the line before it, over midnight, and never one after its file was written', async t => {
+  const parser = new LineParser()
+  const readMs = Date.parse('2025-03-10T12:00:00Z')
+  const day = (clock: string, written?: { last: string; isFresh: boolean }) => {
+    parser.written = written && { lastMs: Date.parse(written.last), isFresh: written.isFresh }
+    return parse(`${clock},123 DEBUG x`, { parser, readMs }).time?.slice(0, 19)
+  }
+  const old = { last: '2025-03-05T18:00:00Z', isFresh: false }
+  t.equal(day('23:59:58', old), '2025-03-04T23:59:58', 'nothing before it: the latest by when the file was written')
+  t.equal(day('00:00:01', old), '2025-03-05T00:00:01', 'past midnight')
+  t.equal(day('23:59:59', old), '2025-03-04T23:59:59', 'a line that came late')
+  t.equal(day('09:00:00', old), '2025-03-05T09:00:00')
+  t.equal(day('17:59:00', old), '2025-03-05T17:59:00')
+  t.equal(day('03:00:00', old), '2025-03-05T03:00:00', 'the next day would be after the last writing')
+  parse('2025-03-01 22:00:00,000 INFO x', { parser })
+  t.equal(day('23:30:00', old), '2025-03-01T23:30:00', 'a line with a day says which it is')
+  t.equal(day('00:30:00', old), '2025-03-02T00:30:00')
+  const fresh = { last: '2025-03-09T06:00:00Z', isFresh: true }
+  t.equal(day('05:59:59', fresh), '2025-03-09T05:59:59', 'written now, after quiet days')
+  t.equal(day('06:30:00', fresh), '2025-03-09T06:30:00', 'its clock is a little ahead')
+  t.equal(day('23:30:00', fresh), '2025-03-08T23:30:00')
+})
+
 test('times without a zone are in the zone given, with its summer time', async t => {
   const berlin = (line: string) => parse(line, { zone: 'Europe/Berlin' }).time?.slice(0, 19)
   t.equal(berlin('2024-01-15 12:00:00 x'), '2024-01-15T11:00:00')

@@ -55,6 +55,14 @@ export type TimeForm = 'iso' | 'access' | 'short' | 'epoch' | 'syslog' | 'asctim
 export type TimeBasis = 'fixed' | 'local' | 'yearless' | 'dayless'
 
 /** One per source: a line without a time takes that of the line before. Never throws, whatever the bytes are. */
+/** When lines were written, for times without a day. */
+export interface Written {
+  /** Modification time of the file when they were read. */
+  lastMs: number
+  /** Since the file was read to its end before: the last of them, or all of them, just now. */
+  isFresh: boolean
+}
+
 export class LineParser {
   /** Since 1970. */
   timeNs = 0n
@@ -65,6 +73,8 @@ export class LineParser {
   /** '': the line names none. */
   host = ''
   app = ''
+  /** Of the lines to come; undefined: not known. */
+  written: Written | undefined
 
   // How the answer was found, so that it can be used again without looking (tailer/known-lines.ts):
   // another event that is equal in [start, seenTo) and at least so long has the same level, host, application, and its
@@ -116,13 +126,21 @@ export class LineParser {
     this.app = ''
     if (this.#read(bytes, start, end)) {
       this.timeIsGuessed = false
+      const near = this.#time.hasDay || this.#time.hasYear ? undefined : this.#nearWhat(readMs)
       this.#hasPrevious = true
-      this.timeNs = this.#settled.nanoseconds(this.#time, Math.floor(readMs / 1000))
+      this.timeNs = this.#settled.nanoseconds(this.#time, Math.floor(readMs / 1000), near)
       this.timeBasis = this.#basis()
     } else {
       this.timeIsGuessed = true
       if (!this.#hasPrevious) this.timeNs = BigInt(Math.floor(readMs)) * 1_000_000n
     }
+  }
+
+  /** A time without a day: by the line before it, unless this one was written after all that was there before was read. */
+  #nearWhat(readMs: number): { latest: number; before: number | undefined } {
+    const { lastMs = readMs, isFresh = false } = this.written ?? {}
+    const before = this.#hasPrevious && !isFresh ? Number(this.timeNs / 1_000_000_000n) : undefined
+    return { latest: Math.floor(Math.min(readMs, lastMs) / 1000), before }
   }
 
   /** The line before had this time: known without this parser. */
