@@ -1,12 +1,13 @@
 import { test } from 'tap'
 import type { FoundEvent } from '../shared/events.ts'
 import { parseQuery } from '../shared/query.ts'
+import { COMPARE } from '../shared/search/event-order.ts'
 import { Tally } from '../shared/search/tally.ts'
 import { type Damage, type SearchRequest, type SummaryRequest, TOP_FIELDS } from '../shared/stores.ts'
 import { SmallSite } from '../test/small-site.test-support.ts'
 import { FolderHolder } from './folder-holder.ts'
 import { FreshSource, type NamedHolder, type PacketHolder } from './fresh-source.ts'
-import { COMPARE, searchRecent } from './search.ts'
+import { searchRecent } from './search.ts'
 import { summariseRecent } from './sums.ts'
 
 async function collect(events: AsyncIterable<FoundEvent>): Promise<FoundEvent[]> {

@@ -5,8 +5,9 @@
 //                                                        ├─▶ merge by order ─▶ once per event id ─▶ limit
 //   index.search ────────────────────────────────────────┘
 // The list of fresh packets is taken before the index is asked: one that is indexed in between is in both, never in none.
-import { compareFound, eventId, type FoundEvent, LEVELS, TIME_IS_GUESSED } from '../shared/events.ts'
+import { eventId, type FoundEvent, LEVELS, TIME_IS_GUESSED } from '../shared/events.ts'
 import { packetKey } from '../shared/packet.ts'
+import { COMPARE, mergeOrdered } from '../shared/search/event-order.ts'
 import { openPacketBlock } from '../shared/search/packet-block.ts'
 import { Question } from '../shared/search/question.ts'
 import type { SearchedBlock } from '../shared/search/searched-block.ts'
@@ -21,14 +22,6 @@ const IDS_REMEMBERED = 200_000
 
 export type FreshPackets = Pick<FreshSource, 'packets' | 'load' | 'blocks'>
 
-export type Compare = (a: FoundEvent, b: FoundEvent) => number
-
-export const COMPARE: Record<SearchRequest['order'], Compare> = {
-  oldest: compareFound,
-  newest: (a, b) => compareFound(b, a),
-  offset: (a, b) => (a.source !== b.source ? (a.source < b.source ? -1 : 1) : a.from - b.from),
-}
-
 /** Index and bucks. Damage is told as it is met; what a buck could not give is told before the first event. */
 export async function* searchRecent(
   parts: { index: Pick<EventStore, 'search'>; fresh: FreshSource },
@@ -39,7 +32,7 @@ export async function* searchRecent(
   for (const gap of parts.fresh.gaps()) onDamage(gap)
   const fresh = searchFresh(parts.fresh, request, onDamage)
   const indexed = parts.index.search(request, onDamage)
-  yield* limited(once(merge(fresh, indexed, COMPARE[request.order])), request.limit)
+  yield* limited(once(mergeOrdered([fresh, indexed], COMPARE[request.order])), request.limit)
 }
 
 /** Only what the index lacks, in order. */
@@ -163,28 +156,6 @@ function firstKey({ header, runs }: FreshPacket, { order }: SearchRequest): Foun
   if (order === 'newest') return key(header.greatestNs, '\uffff', Number.MAX_SAFE_INTEGER)
   const keys = runs.map(run => key(0n, run.source, run.from)).sort(COMPARE.offset)
   return keys[0] ?? key(0n, '', 0)
-}
-
-async function* merge(
-  a: AsyncGenerator<FoundEvent>,
-  b: AsyncGenerator<FoundEvent>,
-  compare: Compare,
-): AsyncGenerator<FoundEvent> {
-  try {
-    let [nextA, nextB] = await Promise.all([a.next(), b.next()])
-    while (!nextA.done || !nextB.done) {
-      if (nextB.done || (!nextA.done && compare(nextA.value, nextB.value) <= 0)) {
-        yield nextA.value as FoundEvent
-        nextA = await a.next()
-      } else {
-        yield nextB.value
-        nextB = await b.next()
-      }
-    }
-  } finally {
-    // The one that was not read to its end holds files open.
-    await Promise.all([a.return(undefined), b.return(undefined)])
-  }
 }
 
 /** Each event id once, among the last IDS_REMEMBERED. */

@@ -1,6 +1,7 @@
 // `node bench/queries.ts --log FILE [--index FOLDER] [--runs 9] [--block-mb 4] [--only rare,common]`: how long searches of an index folder
 // take, warm: every query is asked once before it is measured. Made of FILE if it is not there yet; a rare word is planted
 // every 8 MB. CPU milliseconds of the whole process, so that nothing runs aside unnoticed; `taskset -c 0` gives it one core.
+// --threads N: searched in N threads, as archie does; --wall: milliseconds that somebody waits.
 import { existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,7 @@ import { FolderStore } from '../shared/folder-store.ts'
 import { encodePacket, type Packet } from '../shared/packet.ts'
 import { parseQuery } from '../shared/query.ts'
 import { realWorld } from '../shared/real-world.ts'
+import { SearchThreads } from '../shared/search-threads/search-threads.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
 import { LineParser } from '../tailer/parse/line-parser.ts'
 import { RARE_WORD, SUBSTRING } from './logs.ts'
@@ -45,17 +47,21 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '9' },
     'block-mb': { type: 'string' },
     only: { type: 'string' },
+    threads: { type: 'string' },
+    wall: { type: 'boolean', default: false },
     extra: { type: 'string' },
   },
 })
 const runs = Number(values.runs)
 const folder = values.index ?? mkdtempSync(join(tmpdir(), 'bucktail-queries-'))
 const world = realWorld({ log: { debug() {}, info() {}, warn() {}, error() {} } })
+const threads = values.threads ? new SearchThreads({ threads: Number(values.threads) }) : undefined
 try {
   const isThere = existsSync(join(folder, 'catalogue'))
   const store = await SegmentStore.open(new FolderStore(world.disk, folder), {
     world,
     writer: 'bench',
+    ...(threads && { searcher: objects => threads.searcherOf(objects) }),
     ...(values['block-mb'] && { blockBytes: Number(values['block-mb']) * 1024 * 1024 }),
   })
   if (!isThere) {
@@ -83,9 +89,10 @@ try {
   }
   console.log(
     table(['query', '', 'found', 'cold', 'count', 'newest 100', 'volume and tops', 'templates'], rows),
-    `\nCPU ms, median; ${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB resident`,
+    `\n${values.wall ? 'wall' : 'CPU'} ms, median; ${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB resident`,
   )
 } finally {
+  await threads?.close()
   if (!values.index) rmSync(folder, { recursive: true, force: true })
 }
 
@@ -94,9 +101,10 @@ async function measure(times: number, work: () => Promise<void>): Promise<number
   if (times > 1) await work()
   for (let n = 0; n < times; n++) {
     const before = process.cpuUsage()
+    const startMs = performance.now()
     await work()
     const { user, system } = process.cpuUsage(before)
-    spent.push((user + system) / 1000)
+    spent.push(values.wall ? performance.now() - startMs : (user + system) / 1000)
   }
   return spent.sort((a, b) => a - b)[times >> 1]
 }

@@ -4,7 +4,7 @@ import type { Settings } from '../config/schema.ts'
 import type { CopyTask } from '../shared/copy-task.ts'
 import { ElasticStore } from '../shared/elastic/elastic-store.ts'
 import { FolderStore } from '../shared/folder-store.ts'
-import { SegmentStore } from '../shared/segment-store.ts'
+import { SegmentStore, type SegmentStoreOptions } from '../shared/segment-store.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { failure } from './fail.ts'
@@ -23,13 +23,18 @@ export interface HistoryPlaces {
   close(): Promise<void>
 }
 
-export function historyPlaces(settings: Settings, world: World, writer: string): HistoryPlaces {
+export function historyPlaces(
+  settings: Settings,
+  world: World,
+  writer: string,
+  searcher?: SegmentStoreOptions['searcher'],
+): HistoryPlaces {
   const folder = (id: string) => join(foldersOf(settings).histories, id)
   const opened = new Map<string, Promise<EventStore>>()
   const openNew = async (id: string): Promise<EventStore> =>
     settings.index.kind === 'elasticsearch'
       ? elasticPlace(settings, world, `history-${id}`)
-      : SegmentStore.open(new FolderStore(world.disk, folder(id)), { world, writer, zstdLevel: LEVEL })
+      : SegmentStore.open(new FolderStore(world.disk, folder(id)), { world, writer, searcher, zstdLevel: LEVEL })
   const forget = async (id: string): Promise<void> => {
     const store = await opened.get(id)
     opened.delete(id)

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { Settings } from '../config/schema.ts'
 import { ElasticStore } from '../shared/elastic/elastic-store.ts'
 import { FolderStore } from '../shared/folder-store.ts'
-import { SegmentStore } from '../shared/segment-store.ts'
+import { SegmentStore, type SegmentStoreOptions } from '../shared/segment-store.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { CommandError, EXIT } from './fail.ts'
@@ -24,7 +24,12 @@ export interface IndexPlace {
 /** The tailer's packets are columns from about this on. */
 const TAKE_OVER_BYTES = 64 * 1024
 
-export async function openIndexPlace(settings: Settings, world: World, writer: string): Promise<IndexPlace> {
+export async function openIndexPlace(
+  settings: Settings,
+  world: World,
+  writer: string,
+  searcher?: SegmentStoreOptions['searcher'],
+): Promise<IndexPlace> {
   if (settings.index.kind === 'elasticsearch') {
     const index = elasticPlace(settings, world, 'recent')
     return {
@@ -41,6 +46,7 @@ export async function openIndexPlace(settings: Settings, world: World, writer: s
     index: await SegmentStore.open(new FolderStore(world.disk, folder), {
       world,
       writer,
+      searcher,
       // Kept for days: 2 % larger, in a third of the time.
       zstdLevel: 5,
       // Everybody waits for it. Where all is archived at once, nothing is tidied later: then it is merged at once too.

@@ -34,11 +34,11 @@ export class MissingSegmentError extends CorruptSegmentError {
 }
 
 export class SegmentObjects {
-  readonly #objects: ObjectStore
+  readonly #objects: Pick<ObjectStore, 'get' | 'size'>
   readonly #opened = new WeightedCache<OpenSegment>(RUNS_KEPT_MAX)
   readonly #filters = new WeightedCache<(TokenFilter | undefined)[]>(FILTER_BYTES_KEPT_MAX)
 
-  constructor(objects: ObjectStore) {
+  constructor(objects: Pick<ObjectStore, 'get' | 'size'>) {
     this.#objects = objects
   }
 

@@ -11,7 +11,7 @@ import { MissingSegmentError } from './segment-objects.ts'
 import type { SearchParts } from './segment-search.ts'
 import type { EventQuestion } from './stores.ts'
 
-type PacketParts = Omit<SearchParts, 'request' | 'heldBytesMax'> & { request: EventQuestion }
+type PacketParts = Omit<SearchParts, 'request' | 'heldBytesMax' | 'blocks'> & { request: EventQuestion }
 
 export async function* segmentPackets(parts: PacketParts): AsyncGenerator<Packet[]> {
   const { request, objects, onDamage, segments } = parts

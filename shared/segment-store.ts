@@ -13,14 +13,12 @@ import type { Gone, Manifest } from './manifest.ts'
 import type { Bucket, PacketId, SourceName } from './messages.ts'
 import type { Packet } from './packet.ts'
 import { RangeSet } from './ranges.ts'
-import { SearchedBlocks } from './search/searched-blocks.ts'
 import { type BatchOptions, writeBatch } from './segment-batch.ts'
 import { type Erased, eraseFromSegments } from './segment-erasing.ts'
 import { goneKey, manifestKey, type SegmentSummary, type Words } from './segment-manifest.ts'
 import { SegmentObjects } from './segment-objects.ts'
 import { segmentPackets } from './segment-packets.ts'
-import { type SearchParts, searchSegments } from './segment-search.ts'
-import { summariseSegments } from './segment-summary.ts'
+import { type SearchedSegments, type SegmentSearcher, searchHere } from './segment-searcher.ts'
 import { Tidying } from './segment-tidying.ts'
 import type {
   Added,
@@ -61,9 +59,13 @@ export interface SegmentStoreOptions {
   heldBytesMax?: number
   /** Memory for blocks that were searched lately, inflated. */
   inflatedBytesMax?: number
+  /** Searches in other threads (search-threads/); not given: in the one that asks. */
+  searcher?: (objects: Pick<ObjectStore, 'get' | 'size'>) => SegmentSearcher
   /** The place may not be reachable now: it is read with the first call that needs it. */
   isReadLater?: boolean
 }
+
+type FullOptions = Required<Omit<SegmentStoreOptions, 'searcher'>> & Pick<SegmentStoreOptions, 'searcher'>
 
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024
 const WRITER = /^[A-Za-z0-9_-]{1,64}$/
@@ -73,20 +75,21 @@ const ADD_TRIES_MAX = 100
 const WORDS_KEPT_MAX = 10_000
 
 export class SegmentStore implements EventStore {
-  readonly #options: Required<SegmentStoreOptions>
+  readonly #options: FullOptions
   readonly #catalogue: Catalogue
   readonly #segments: SegmentObjects
-  readonly #blocks: SearchedBlocks
+  readonly #searcher: SegmentSearcher
   readonly #tidying: Tidying
   readonly #words = new WeightedCache<Words>(WORDS_KEPT_MAX)
   /** Segments that searches of this process read just now → how many: they are not removed. */
   readonly #pinned = new Map<string, number>()
 
-  private constructor(objects: ObjectStore, options: Required<SegmentStoreOptions>, catalogue: Catalogue) {
+  private constructor(objects: ObjectStore, options: FullOptions, catalogue: Catalogue) {
     this.#options = options
     this.#catalogue = catalogue
     this.#segments = new SegmentObjects(objects)
-    this.#blocks = new SearchedBlocks(this.#segments, options.inflatedBytesMax)
+    const { clock } = options.world
+    this.#searcher = options.searcher?.(objects) ?? searchHere(this.#segments, options, () => clock.monotonic())
     this.#tidying = new Tidying({
       objects,
       catalogue,
@@ -174,8 +177,7 @@ export class SegmentStore implements EventStore {
   async *search(request: SearchRequest, onDamage: (damage: Damage) => void = () => {}): AsyncGenerator<FoundEvent> {
     const live = await this.#pin(onDamage)
     try {
-      const { heldBytesMax } = this.#options
-      yield* searchSegments({ ...this.#searchParts(live, onDamage), request, heldBytesMax })
+      yield* this.#searcher.search({ ...this.#searched(live, onDamage), request })
     } finally {
       this.#unpin(live)
     }
@@ -184,7 +186,7 @@ export class SegmentStore implements EventStore {
   async *eventPackets(request: EventQuestion, onDamage: (damage: Damage) => void = () => {}): AsyncGenerator<Packet[]> {
     const live = await this.#pin(onDamage)
     try {
-      yield* segmentPackets({ ...this.#searchParts(live, onDamage), request })
+      yield* segmentPackets({ ...this.#searched(live, onDamage), objects: this.#segments, request })
     } finally {
       this.#unpin(live)
     }
@@ -199,9 +201,7 @@ export class SegmentStore implements EventStore {
   async summarise(request: SummaryRequest, onDamage: (damage: Damage) => void = () => {}): Promise<Summary> {
     const live = await this.#pin(onDamage)
     try {
-      const { clock } = this.#options.world
-      const monotonic = () => clock.monotonic()
-      return await summariseSegments({ ...this.#searchParts(live, onDamage), request, monotonic })
+      return await this.#searcher.summarise({ ...this.#searched(live, onDamage), request })
     } finally {
       this.#unpin(live)
     }
@@ -292,12 +292,8 @@ export class SegmentStore implements EventStore {
     }
   }
 
-  #searchParts(
-    segments: LiveSegment[],
-    onDamage: (damage: Damage) => void,
-  ): Pick<SearchParts, 'segments' | 'objects' | 'blocks' | 'onDamage' | 'assertNotTidied'> {
-    const assertNotTidied = (name: string) => this.#assertNotTidied(name)
-    return { segments, objects: this.#segments, blocks: this.#blocks, onDamage, assertNotTidied }
+  #searched(segments: LiveSegment[], onDamage: (damage: Damage) => void): Omit<SearchedSegments<unknown>, 'request'> {
+    return { segments, onDamage, assertNotTidied: name => this.#assertNotTidied(name) }
   }
 
   get #batchOptions(): BatchOptions {

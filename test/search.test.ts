@@ -13,8 +13,9 @@ import { BUCKET, EPOCH, seededRandom, sourceName, TAILER, testSeed } from '../sh
 import { QueryError } from '../shared/query/syntax.ts'
 import { parseQuery } from '../shared/query.ts'
 import { Tally } from '../shared/search/tally.ts'
+import { SearchThreads } from '../shared/search-threads/search-threads.ts'
 import type { SegmentStoreOptions } from '../shared/segment-store.ts'
-import { type Damage, type EventStore, type SearchRequest, TOP_FIELDS } from '../shared/stores.ts'
+import { type Damage, type EventStore, type ObjectStore, type SearchRequest, TOP_FIELDS } from '../shared/stores.ts'
 import { WeightedCache } from '../shared/weighted-cache.ts'
 import { RandomQueries } from './random-query.test-support.ts'
 import { type SampleFile, sampleFiles } from './real-lines.test-support.ts'
@@ -79,7 +80,11 @@ for (const [name, place] of Object.entries(PLACES)) {
 
 function inStore(options: Partial<SegmentStoreOptions>): Place {
   return async (t, packets, random) => {
-    const store = await openStore(new FolderStore(world.disk, t.testdir()), options)
+    // As archie has it, or as a command has it.
+    const threads = random() < 0.5 ? new SearchThreads({ threads: 2, heldBytesMax: options.heldBytesMax }) : undefined
+    t.teardown(() => threads?.close())
+    const searcher = threads && ((objects: Pick<ObjectStore, 'get' | 'size'>) => threads.searcherOf(objects))
+    const store = await openStore(new FolderStore(world.disk, t.testdir()), { ...options, searcher })
     for (const packet of packets) await store.add([packet], NO_WORDS)
     if (random() < 0.5) await store.tidy()
     return store

@@ -5,6 +5,8 @@ import { formatAddress, parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { Decisions } from '../../shared/decisions.ts'
 import { Releases } from '../../shared/releases.ts'
+import { SearchThreads } from '../../shared/search-threads/search-threads.ts'
+import type { SegmentStoreOptions } from '../../shared/segment-store.ts'
 import { TaskBoard } from '../../shared/task-board.ts'
 import { channelConfig, credentialsOf } from '../channel.ts'
 import { CommandError, EXIT } from '../fail.ts'
@@ -16,8 +18,12 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
   const { archie: own } = settings
   const credentials = credentialsOf(settings, 'archie')
   const writer = `archie-${credentials.keys!.id}`
-  const { index, archive, archiveObjects, archivePlace, indexPlace } = await openStores(settings, world, writer)
-  const histories = historyPlaces(settings, world, writer)
+  // A large search must not hold up the pages, the ledger, or another search.
+  const threads = new SearchThreads()
+  const searcher: SegmentStoreOptions['searcher'] = objects => threads.searcherOf(objects)
+  const stores = await openStores(settings, world, writer, searcher)
+  const { index, archive, archiveObjects, archivePlace, indexPlace } = stores
+  const histories = historyPlaces(settings, world, writer, searcher)
   const archie = await serveArchie(
     {
       ...parseAddress(own.http)!,
@@ -49,6 +55,7 @@ export async function startArchie({ settings, world, signal }: RoleStart): Promi
     ended: aborted(signal),
     close: () =>
       archie.close().finally(async () => {
+        await threads.close()
         archivePlace.close()
         await histories.close()
         await indexPlace.close()

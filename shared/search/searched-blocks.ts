@@ -4,17 +4,19 @@ import { CorruptBlockError } from '../block.ts'
 import { CorruptSegmentError } from '../segment.ts'
 import type { SegmentBlock, SegmentRun } from '../segment-block.ts'
 import type { OpenSegment, SegmentObjects } from '../segment-objects.ts'
-import { BlockCache } from './block-cache.ts'
+import type { BlockCache } from './block-cache.ts'
 import { openSearchedBlock, type SearchedBlock } from './searched-block.ts'
 
 export class SearchedBlocks {
   readonly #objects: SegmentObjects
   readonly #kept: BlockCache<SearchedBlock<SegmentRun>>
+  readonly #prefix: string
 
-  /** @param bytesMax  of memory for what is kept */
-  constructor(objects: SegmentObjects, bytesMax: number) {
+  /** @param prefix  of the keys in `kept`, where several stores share it */
+  constructor(objects: SegmentObjects, kept: BlockCache<SearchedBlock<SegmentRun>>, prefix = '') {
     this.#objects = objects
-    this.#kept = new BlockCache(bytesMax)
+    this.#kept = kept
+    this.#prefix = prefix
   }
 
   /**
@@ -22,7 +24,7 @@ export class SearchedBlocks {
    * Throws CorruptSegmentError.
    */
   async with<T>(segment: OpenSegment, block: SegmentBlock, look: (block: SearchedBlock<SegmentRun>) => T): Promise<T> {
-    const key = `${segment.name} ${block.position}`
+    const key = `${this.#prefix}${segment.name} ${block.position}`
     try {
       const searched = this.#kept.get(key) ?? (await this.#open(segment, block))
       const answer = look(searched)
