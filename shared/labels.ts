@@ -35,12 +35,29 @@ export function labelsOf(bytes: Buffer, path = ''): Labels {
   return Object.fromEntries(found)
 }
 
+const EQUALS = 0x3d
+const BRACE = 0x7b
+const SPACE = 0x20
+
+/**
+ * False: the text of the line has no labels (its path may have). Much cheaper than to look for them.
+ * @param to  before the line end
+ */
+export function mayHaveLabels(bytes: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] === EQUALS || bytes[i] === BRACE) return true
+  // Without either, only the stream of a container's line: `…T… stdout F …`.
+  let space = from
+  while (space < to && bytes[space] !== SPACE) space++
+  return bytes[space + 1] === 0x73 && bytes[space + 2] === 0x74 && bytes[space + 3] === 0x64
+}
+
 type Add = (key: string, value: string | string[]) => void
 
 const CRI = /^\S+T\S+ (stdout|stderr) [FP] /
 
 function addLineLabels(line: string, add: Add): void {
-  const cri = CRI.exec(line)
+  // Looked at first: most lines are none, and to find that out by the pattern alone is dear.
+  const cri = line.startsWith('std', line.indexOf(' ') + 1) ? CRI.exec(line) : null
   if (cri !== null) {
     add('stream', cri[1])
     addTextLabels(line.slice(cri[0].length), add)
@@ -145,6 +162,7 @@ const CONTAINER_LOG = /\/containers\/([^/_]+)_([^/_]+)_([^/_]+)-([0-9a-f]{64})\.
 const DOCKER_LOG = /\/containers\/([0-9a-f]{64})\/\1-json\.log/
 
 function addPathLabels(path: string, add: Add): void {
+  if (!path.includes('/pods/') && !path.includes('/containers/')) return
   const pod = POD_LOG.exec(path)
   if (pod !== null) {
     add('kubernetes.namespace', pod[1])

@@ -16,6 +16,8 @@ export interface TestLine {
   host?: string
   app?: string
   lines?: number
+  /** TIME_IS_GUESSED and the others of shared/events.ts. */
+  flags?: number
 }
 
 export interface TestRun {
@@ -67,7 +69,7 @@ export function testEvents(runs: TestRun[], bucket = BUCKET): Events {
     lines: Uint16Array.from(all, (line: TestLine) => line.lines ?? 1),
     times: BigInt64Array.from(all, (line: TestLine) => line.timeNs ?? BigInt(bucket) * 1_000_000_000n),
     levels: Uint8Array.from(all, (line: TestLine) => LEVELS.indexOf(line.level ?? '')),
-    flags: new Uint8Array(all.length),
+    flags: Uint8Array.from(all, (line: TestLine) => line.flags ?? 0),
     hosts: Uint16Array.from(all, (line: TestLine) => numberOf(line.host)),
     apps: Uint16Array.from(all, (line: TestLine) => numberOf(line.app)),
     names,

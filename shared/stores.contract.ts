@@ -1,8 +1,8 @@
 // What every EventStore must hold to (shared/stores.ts): the embedded one, Elasticsearch.
 import type { Test } from 'tap'
-import { compareFound, type FoundEvent } from './events.ts'
+import { compareFound, type FoundEvent, flagsOf } from './events.ts'
 import type { PacketId } from './messages.ts'
-import type { Packet } from './packet.ts'
+import { type Packet, packetEvents } from './packet.ts'
 import {
   BUCKET,
   EPOCH,
@@ -53,6 +53,39 @@ export function testEventStore(t: Test, place: OpenPlace): void {
       t.equal(found[0].id, `${sourceName('a')}-100-${found[0].id.slice(-16)}`)
       t.match(found[0], { tailer: TAILER, epoch: EPOCH, sequence: 1, bucket: BUCKET, host: 'web1', app: 'app' })
     }
+  })
+
+  promise('what is known of an event comes back with it: guessed time, continued, redacted', async (t, open) => {
+    const store = await open()
+    const lines = Array.from({ length: 8 }, (_, flags) => ({ text: `flags ${flags}\n`, flags }))
+    await store.add([testPacket([{ lines }], { sequence: 1 })], NO_WORDS)
+    t.same((await all(store, { order: 'offset' })).map(flagsOf), [0, 1, 2, 3, 4, 5, 6, 7])
+    if (!store.eventPackets) return
+    const taken: number[] = []
+    for await (const packets of store.eventPackets({ query: parseQuery('') }, () => undefined)) {
+      taken.push(...packets.flatMap(packet => [...packetEvents(packet).flags]))
+    }
+    t.same(taken.sort(), [0, 1, 2, 3, 4, 5, 6, 7], 'and when it is taken elsewhere')
+  })
+
+  promise('what a tailer dropped is shown and counted only to whom asks for it', async (t, open) => {
+    const store = await open()
+    const lines: TestLine[] = [
+      { text: 'kept\n' },
+      { text: '....\n', level: 'dropped', app: 'dropped by rule' },
+      { text: 'too\n', level: 'info' },
+    ]
+    await store.add([testPacket([{ lines }], { sequence: 1 })], NO_WORDS)
+    for (const [q, expected] of [
+      ['', ['kept\n', 'too\n']],
+      ['level:dropped', ['....\n']],
+      ['-level:info', ['kept\n']],
+    ] as const) {
+      const query = parseQuery(q)
+      t.same(texts(await all(store, { query, order: 'offset' })), expected, q)
+      t.equal((await store.summarise({ query })).events, expected.length, q)
+    }
+    t.equal((await store.totals())[0].events, 3, 'it is held, and counts as held')
   })
 
   promise(

@@ -1,5 +1,6 @@
 // One add: what of these packets and words the marks lack, into the indexes, and then the marks.
 
+import { eventBytes, eventId, walkEvents } from '../events.ts'
 import { HeldPackets } from '../held-packets.ts'
 import type { Gone, Manifest } from '../manifest.ts'
 import type { SourceName } from '../messages.ts'
@@ -7,9 +8,11 @@ import { epochCount, type Packet, packetEvents, packetKey } from '../packet.ts'
 import { RangeSet } from '../ranges.ts'
 import type { Added } from '../stores.ts'
 import type { World } from '../world.ts'
-import type { Bulk, BulkDocument, Outcome } from './bulk.ts'
+import type { Bulk, Outcome } from './bulk.ts'
+import { BulkBody, type BulkDocument, bodiesOf } from './bulk-body.ts'
+import type { ByteText } from './byte-text.ts'
 import type { ElasticConnection } from './connection.ts'
-import { documentsOf } from './document.ts'
+import { DocumentMaker } from './document.ts'
 import { ElasticError } from './errors.ts'
 import type { Holdings } from './holdings.ts'
 import type { Indexes } from './indexes.ts'
@@ -29,7 +32,8 @@ export interface AdditionParts {
   world: Pick<World, 'clock' | 'log'>
 }
 
-interface Sent extends BulkDocument {
+interface Sent {
+  passage: Passage
   bytes: number
   lines: number
   from: number
@@ -55,6 +59,8 @@ export class Addition {
   /** Ids that another day holds, or that another day gets in this add. */
   readonly #elsewhere = new Map<string, string>()
   readonly #contestedSources = new Set<SourceName>()
+  /** Of bodies that were sent: buffers of megabytes, made anew for each, would keep the garbage collector busy. */
+  readonly #free: ByteText[] = []
 
   constructor(parts: AdditionParts, packets: Packet[], words: { manifests: Manifest[]; gone: Gone[] }) {
     this.#parts = parts
@@ -76,7 +82,7 @@ export class Addition {
   }
 
   async run(signal: AbortSignal | undefined): Promise<Added> {
-    const { bulk, indexes, names, connection, rejects, world } = this.#parts
+    const { bulk, indexes, rejects, world } = this.#parts
     const added: Added = { packets: 0, events: 0, lines: 0, bytes: 0, repeated: 0 }
     const days = new Set(this.#passages.map(({ day }) => day))
     const words = [...this.#wordDocuments()]
@@ -85,7 +91,7 @@ export class Addition {
 
     const refused: Parameters<RejectsFile['add']>[0] = []
     const onOutcome = (document: Sent, outcome: Outcome) => {
-      const passage = this.#passages[document.packet]
+      const { passage } = document
       if (outcome.kind === 'created') {
         passage.created++
         added.events++
@@ -98,11 +104,12 @@ export class Addition {
         const ranges = passage.rejected.get(document.source) ?? new RangeSet()
         ranges.add(document.from, document.from + document.bytes)
         passage.rejected.set(document.source, ranges)
-        const { target, id, json } = document
+        const { target, id, json } = outcome.sent
         refused.push({ index: target, id, reason: outcome.reason, document: JSON.parse(json) })
       }
     }
-    await bulk.send(this.#documents(added, world.clock.now()), onOutcome, signal)
+    const onSent = ({ text }: BulkBody<Sent>) => this.#free.push(text)
+    await bulk.send(this.#bodies(added, world.clock.now()), onOutcome, signal, false, onSent)
     if (refused.length > 0) {
       await rejects.add(refused)
       world.log.warn('Elasticsearch refused documents: they are in the rejects file', {
@@ -111,37 +118,52 @@ export class Addition {
         reason: refused[0].reason,
       })
     }
-    // Events are to be found before anybody is told that they are there.
-    if (days.size > 0) {
-      const path = `${[...days].map(day => names.write(day)).join(',')}/_refresh`
-      await connection.ask({ what: 'index not refreshed', path, ...(signal && { signal }) })
-    }
+    // Marks are written when all their events are, and one refresh shows both: a mark that is seen promises what is there.
+    // (Of several shards one may show it a moment before another: who then misses events refreshes before it counts.)
+    if (this.#passages.some(({ held }) => held > 0)) await this.#refresh(days, signal)
     await this.#mark(words, added, signal)
+    for (const { day } of words) days.add(day)
+    if (this.#lateCount > 0) days.add(PAST)
+    await this.#refresh(days, signal)
     if (this.#lateCount > 0) {
       world.log.info('packets older than what is kept were not stored', { packets: this.#lateCount })
     }
     return added
   }
 
-  *#documents(added: Added, nowMs: number): Generator<Sent> {
-    for (const [number, { packet, day }] of this.#passages.entries()) {
+  *#bodies(added: Added, nowMs: number): Generator<BulkBody<Sent>> {
+    let body: BulkBody<Sent> | undefined
+    for (const passage of this.#passages) {
+      const { packet, day } = passage
       const { id, bucket } = packet.header
       const events = packetEvents(packet)
       const target = this.#parts.names.write(day)
-      for (const document of documentsOf(events, { ...id, bucket }, nowMs)) {
-        const source = events.runs[document.run].source
+      const maker = new DocumentMaker(events, { ...id, bucket }, nowMs)
+      for (const { i, run, from } of walkEvents(events)) {
+        const { source } = run
         if (this.#contestedSources.has(source)) {
-          const other = this.#elsewhere.get(document.id)
+          const id = eventId(source, from, eventBytes(events, i))
+          const other = this.#elsewhere.get(id)
           if (other !== undefined && other !== day) {
             added.repeated++
             continue
           }
-          this.#elsewhere.set(document.id, day)
+          this.#elsewhere.set(id, day)
         }
-        const { json, bytes, lines, from } = document
-        yield { target, id: document.id, json, packet: number, bytes, lines, from, source }
+        if (body && (body.isFull || body.target !== target)) {
+          yield body
+          body = undefined
+        }
+        body ??= new BulkBody(target, this.#free.pop())
+        const document = maker.begin(i, run, from)
+        body.begin()
+        maker.writeId(body.text, document)
+        body.beginDocument()
+        maker.write(body.text, document)
+        body.end({ passage, bytes: document.end - document.start, lines: events.lines[i], from, source })
       }
     }
+    if (body) yield body
   }
 
   /** Elasticsearch refuses a second document of one id within an index; over days that is looked for here. */
@@ -168,6 +190,13 @@ export class Addition {
     }
   }
 
+  async #refresh(days: Set<string>, signal: AbortSignal | undefined): Promise<void> {
+    const { connection, names } = this.#parts
+    if (days.size === 0) return
+    const path = `${[...days].map(day => names.write(day)).join(',')}/_refresh`
+    await connection.ask({ what: 'index not refreshed', path, ...(signal && { signal }) })
+  }
+
   async #mark(words: { day: string; id: string; json: string }[], added: Added, signal?: AbortSignal): Promise<void> {
     const { bulk, names, holdings } = this.#parts
     const owned = await this.#countOwned(signal)
@@ -178,7 +207,7 @@ export class Addition {
     const late = this.#lateCount > 0 ? [{ day: PAST, isPacket: false, ...pastMark([...this.#late.runs()]) }] : []
     const all = [...marks, ...late]
     const known = new Map(all.map(mark => [mark.id, mark]))
-    const documents = [...words, ...all].map(({ day, id, json }) => ({ target: names.write(day), id, json, packet: 0 }))
+    const documents = [...words, ...all].map(({ day, id, json }) => ({ target: names.write(day), id, json }))
     const onOutcome = ({ id }: BulkDocument, outcome: Outcome) => {
       if (outcome.kind === 'rejected') throw new ElasticError(`a mark was refused: ${outcome.reason}`)
       const mark = known.get(id)
@@ -187,7 +216,7 @@ export class Addition {
       holdings.learn(mark.day, mark.id, mark.source)
       if (mark.isPacket) added.packets++
     }
-    await bulk.send(documents, onOutcome, signal, true)
+    await bulk.send(bodiesOf(documents), onOutcome, signal)
   }
 
   /** Of packets with events that were there already: how many events in their index are theirs. */

@@ -1,6 +1,6 @@
 // The recent index, or a history, in Elasticsearch: an EventStore (shared/stores.ts) like the embedded one.
 //
-//   add      what the marks lack ▸ documents, create-only ▸ visible ▸ one mark per packet ▸ visible
+//   add      what the marks lack ▸ documents, create-only ▸ one mark per packet ▸ both are made visible
 //            A crash in between leaves events without their mark: the packet is lacking, is added again, and its events
 //            are found to be there. An index that is deleted meanwhile: all of it once more.
 //   expire   marks of a day that is wholly before ▸ `past` ▸ the day's index is deleted

@@ -35,6 +35,13 @@ export async function mendLost(parts: MendParts): Promise<void> {
   const { connection, names, holdings, log, signal } = parts
   for (const [day, marks] of [...holdings.days]) {
     if (day === PAST || marks.events === 0) continue
+    // What is written and not shown yet is not lost.
+    await connection.ask({
+      what: 'index not refreshed',
+      path: `${names.index(day)}/_refresh`,
+      query: { ignore_unavailable: true },
+      ...(signal && { signal }),
+    })
     const { count } = await connection.ask<{ count: number }>({
       what: 'events not counted',
       path: `${names.index(day)}/_count`,

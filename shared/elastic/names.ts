@@ -129,6 +129,8 @@ export function mappingOf({ mode }: IndexShape): Record<string, unknown> {
           sum: { type: 'keyword', index: false },
           bucket: { type: 'long' },
           guessed: { type: 'boolean' },
+          continued: { type: 'boolean' },
+          redacted: { type: 'boolean' },
           time: shown,
           words: { type: 'text', analyzer: 'whitespace', norms: false, index_options: 'docs' },
           wide: { type: 'boolean' },

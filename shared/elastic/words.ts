@@ -1,14 +1,13 @@
 // The words of a line, prepared for Elasticsearch: what the query language calls a word (shared/query/letters.ts), lower
-// case, with one space or more between them, so that the `whitespace` analyzer gives exactly them. Elasticsearch's own
+// case, with one space between them, so that the `whitespace` analyzer gives exactly them. Elasticsearch's own
 // analyzers cut elsewhere ("auth.failed" is one word to them), and could not find what the query language finds.
 import { ASCII_FOLD, ASCII_JOINS, fold, joins } from '../query/letters.ts'
+import type { ByteText } from './byte-text.ts'
 
 /** Longer ones (base64, keys) are no words: the document is flagged, and is always a candidate. In UTF-16 units. */
 export const WORD_LENGTH_MAX = 200
 
 const SPACE = 0x20
-const LONG_WORD = new RegExp(`[^ ]{${WORD_LENGTH_MAX + 1},}`)
-const LONG_WORDS = new RegExp(LONG_WORD.source, 'g')
 const WORD_BYTES = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 128 && ASCII_JOINS[byte] === 1 ? ASCII_FOLD[byte] : SPACE,
 )
@@ -21,18 +20,31 @@ export interface Words {
   isWide: boolean
 }
 
-/** All at once: the words of event i lie where its bytes lie. Only for ASCII. */
-export function asciiWordBytes(bytes: Buffer): Buffer {
-  const words = Buffer.allocUnsafe(bytes.length)
-  for (let i = 0; i < bytes.length; i++) words[i] = WORD_BYTES[bytes[i]]
-  return words
-}
-
-/** @param text  words and spaces: a part of what `asciiWordBytes` gave */
-export function asciiWords(text: string): Words {
-  return text.length > WORD_LENGTH_MAX && LONG_WORD.test(text)
-    ? { text: text.replace(LONG_WORDS, ' '), isWide: true }
-    : { text, isWide: false }
+/** Of text that is all ASCII. @returns whether some are left out: longer than WORD_LENGTH_MAX */
+export function appendAsciiWords(into: ByteText, bytes: Buffer, from: number, to: number): boolean {
+  const room = into.room(to - from + 1)
+  const start = into.length
+  let at = start
+  let wordAt = at
+  let isWide = false
+  for (let i = from; i < to; i++) {
+    const byte = WORD_BYTES[bytes[i]]
+    room[at] = byte
+    if (byte !== SPACE) at++
+    else if (at > wordAt) {
+      if (at - wordAt > WORD_LENGTH_MAX) {
+        isWide = true
+        at = wordAt
+      } else wordAt = ++at
+    }
+  }
+  if (at - wordAt > WORD_LENGTH_MAX) {
+    isWide = true
+    at = wordAt
+  }
+  // Without the space behind the last one.
+  into.length = at === wordAt && at > start ? at - 1 : at
+  return isWide
 }
 
 export function wordsOf(text: string): Words {

@@ -14,7 +14,7 @@ import { EngineProcess, freePort, temporaryFolder } from './engine-process.ts'
 import { copyDependencies, findJdk, run, unlessToolMissing } from './tools.ts'
 
 const JDK_VERSION_MIN = 21
-const HEAP_MIB_MAX = 1024
+const HEAP_MIB = 1024
 const HTTP_MODULE = 'transport-netty4'
 const POM = fileURLToPath(new URL('elasticsearch-pom.xml', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('OneNode.java', import.meta.url))
@@ -34,6 +34,7 @@ export interface Elasticsearch {
 export async function startElasticsearch(
   t: Test,
   settings: Record<string, string> = {},
+  heapMiB = HEAP_MIB,
 ): Promise<Elasticsearch | undefined> {
   return unlessToolMissing(t, 'Elasticsearch', async () => {
     const jdk = findJdk(JDK_VERSION_MIN)
@@ -57,7 +58,7 @@ export async function startElasticsearch(
       name: 'Elasticsearch',
       file: join(jdk, 'bin', 'java'),
       args: [
-        `-Xmx${HEAP_MIB_MAX}m`,
+        `-Xmx${heapMiB}m`,
         '-XX:+UseSerialGC',
         `-Djava.io.tmpdir=${folder}`,
         '--module-path',
