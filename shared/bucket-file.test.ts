@@ -110,8 +110,47 @@ test('a torn end followed by a later append costs the torn entry only', async t 
       [PAYLOADS[0], PAYLOADS[1], later],
       `cut at ${size}`,
     )
-    t.match(damages, [{ position: positions[2], bytes: size - positions[2], torn: false }])
+    t.match(damages, [{ position: positions[2], bytes: size - positions[2], torn: true }])
   }
+})
+
+test('torn is only what a crash can leave: any flipped byte is damage, the last entry too', async t => {
+  const { path, bytes } = await threeEntries(t.testdir())
+  for (let at = 0; at < bytes.length; at++) {
+    for (const flip of [0x01, 0x80, 0xff]) {
+      const bad = Buffer.from(bytes)
+      bad[at] ^= flip
+      await writeFile(path, bad)
+      const { damages } = await scan(path)
+      if (damages.length === 0 || damages.some(damage => damage.torn))
+        t.fail(`flip ${flip} at ${at}: ${JSON.stringify(damages)}`)
+    }
+  }
+  for (const tail of ['x', 'BKE2', 'BKE1\x63', 'some other bytes, longer than a header']) {
+    await writeFile(path, Buffer.concat([bytes, Buffer.from(tail)]))
+    t.match((await scan(path)).damages, [{ position: bytes.length, bytes: tail.length, torn: false }], tail)
+  }
+})
+
+test('after a power cut a file may end in zeros from a page on: torn, too', async t => {
+  const path = `${t.testdir()}/zeros`
+  const first = Buffer.concat(encodeEntry('packet', Buffer.alloc(1000, 'a')))
+  const second = Buffer.concat(encodeEntry('packet', Buffer.alloc(20_000, 'b')))
+  const whole = Buffer.concat([first, second])
+  for (const from of [4096, 8192, 16384]) {
+    await writeFile(path, Buffer.from(whole).fill(0, from))
+    t.match((await scan(path)).damages, [{ position: first.length, torn: true }], `zeros from ${from}`)
+  }
+  await writeFile(path, Buffer.concat([first, Buffer.alloc(8192 - first.length)]))
+  t.match((await scan(path)).damages, [{ torn: true }], 'nothing of an entry was written')
+  await writeFile(path, Buffer.concat([first.subarray(0, 1000), Buffer.alloc(3096), Buffer.alloc(50_000)]))
+  t.match(
+    (await scan(path)).damages,
+    [{ position: 0, torn: false }],
+    'an entry that is whole in length, and not from a page on',
+  )
+  await writeFile(path, Buffer.from(whole).fill(0, 5000, 9000))
+  t.match((await scan(path)).damages, [{ position: first.length, torn: false }], 'zeros in its middle')
 })
 
 test('a length of four thousand million is not believed, nor allocated', async t => {

@@ -8,7 +8,7 @@
 //   header crc    IEEE, over the 12 bytes before it: a length is believed only after this was checked
 //   payload crc   IEEE, over the payload: finds torn writes and bit rot; forgery is the channel's concern
 // - An entry never spans two files, so a whole file can be copied or deleted as it is.
-// - A crash may tear the last entry. A damaged entry costs itself only: with a whole header the next entry is where the
+// - A crash may tear the last entry; a later append follows what is left of it. A damaged entry costs itself only: with a whole header the next entry is where the
 //   length says, else it is looked for by its magic and header checksum.
 import { crc32 } from 'node:zlib'
 import type { Disk, OpenFile } from './world.ts'
@@ -26,6 +26,8 @@ const MAGIC = 0x424b4531
 const MAGIC_BYTES = Buffer.from('BKE1', 'latin1')
 /** One read while scanning; an entry that is longer makes it grow. */
 const WINDOW_BYTES = 1024 * 1024
+/** A power cut may leave a file longer than what was written of it: zeros, from a page on. */
+const PAGE_BYTES = 4096
 
 export interface Entry {
   kind: EntryKind
@@ -34,7 +36,7 @@ export interface Entry {
   payload: Buffer
 }
 
-/** Bytes that are no whole entry. `torn`: the file ends in them, as a crash leaves it. */
+/** Bytes that are no whole entry. `torn`: a crash leaves them, of an append that was not finished; else they are damage. */
 export interface Damaged {
   kind: 'damaged'
   position: number
@@ -155,8 +157,7 @@ export async function* scanBucketFile(disk: Disk, path: string): AsyncGenerator<
     const size = (await file.stat()).size
     let window: Buffer = Buffer.alloc(0)
     let windowAt = 0
-    /** `bytes` from `position`, or fewer at the end of the file. */
-    const peek = async (position: number, bytes: number): Promise<Buffer> => {
+    const peek: Peek = async (position, bytes) => {
       if (position < windowAt || position + bytes > windowAt + window.length) {
         const into = Buffer.allocUnsafe(Math.max(0, Math.min(Math.max(bytes, WINDOW_BYTES), size - position)))
         let filled = 0
@@ -175,7 +176,8 @@ export async function* scanBucketFile(disk: Disk, path: string): AsyncGenerator<
       const head = decodeHeader(await peek(position, ENTRY_HEADER_BYTES))
       if (typeof head === 'string') {
         const next = await findHeader(peek, position + 1, size)
-        yield { kind: 'damaged', position, bytes: next - position, torn: next === size, reason: head }
+        const torn = await isTorn(peek, position, next)
+        yield { kind: 'damaged', position, bytes: next - position, torn, reason: head }
         position = next
         continue
       }
@@ -184,13 +186,8 @@ export async function* scanBucketFile(disk: Disk, path: string): AsyncGenerator<
       if (payload.length < head.length) {
         // A torn append, or later appends after a torn one: look for the next header inside what the length claims.
         const next = await findHeader(peek, position + CHECKED_BYTES, size)
-        yield {
-          kind: 'damaged',
-          position,
-          bytes: next - position,
-          torn: next === size,
-          reason: 'the entry is cut short',
-        }
+        const torn = await isTorn(peek, position, next)
+        yield { kind: 'damaged', position, bytes: next - position, torn, reason: 'the entry is cut short' }
         position = next
         continue
       }
@@ -198,7 +195,8 @@ export async function* scanBucketFile(disk: Disk, path: string): AsyncGenerator<
         const next = await findHeader(peek, position + CHECKED_BYTES, size)
         const resumed = Math.min(next, end)
         const reason = 'payload checksum is wrong'
-        yield { kind: 'damaged', position, bytes: resumed - position, torn: resumed === size, reason }
+        const torn = await isTorn(peek, position, resumed)
+        yield { kind: 'damaged', position, bytes: resumed - position, torn, reason }
         position = resumed
         continue
       }
@@ -221,12 +219,46 @@ function decodeHeader(bytes: Buffer): { kind: EntryKind; length: number; payload
   return { kind, length, payloadCrc: bytes.readUInt32BE(16) }
 }
 
+/** `bytes` from `position`, or fewer at the end of the file. */
+type Peek = (position: number, bytes: number) => Promise<Buffer>
+
+/**
+ * Whether [position, end) can be what an append left that was not finished: the beginning of an entry, then nothing, or zeros
+ * from a page of the file on. A whole entry with a wrong checksum, or anything else, is no crash's work.
+ */
+async function isTorn(peek: Peek, position: number, end: number): Promise<boolean> {
+  const head = await peek(position, Math.min(ENTRY_HEADER_BYTES, end - position))
+  const { length = PAYLOAD_BYTES_MAX } = decodeBegunHeader(head) ?? {}
+  let written = position
+  for (let at = position; at < end; ) {
+    const bytes = await peek(at, Math.min(WINDOW_BYTES / 2, end - at))
+    if (bytes.length === 0) break
+    const last = bytes.findLastIndex(byte => byte !== 0)
+    if (last >= 0) written = at + last + 1
+    at += bytes.length
+  }
+  // Nothing of it was written, or only its first pages.
+  if (written === position) return true
+  const zerosFrom = Math.max(position, Math.ceil(written / PAGE_BYTES) * PAGE_BYTES)
+  const begun = Math.min(end, zerosFrom) - position
+  return decodeBegunHeader(head.subarray(0, begun)) !== undefined && begun < ENTRY_HEADER_BYTES + length
+}
+
+/** Of a header as far as it is there; undefined: it is none. */
+function decodeBegunHeader(bytes: Buffer): { length?: number } | undefined {
+  if (bytes.length >= CHECKED_BYTES) {
+    const whole = Buffer.alloc(ENTRY_HEADER_BYTES)
+    bytes.copy(whole)
+    const head = decodeHeader(whole)
+    return typeof head === 'string' ? undefined : head
+  }
+  const isBegun = bytes.subarray(0, 4).equals(MAGIC_BYTES.subarray(0, bytes.length))
+  const hasKind = bytes.length < 5 || (KINDS[bytes[4]] ?? '') !== ''
+  return isBegun && hasKind && bytes.subarray(5, 8).every(byte => byte === 0) ? {} : undefined
+}
+
 /** Position of the next whole header at or after `from`; `size` if there is none. */
-async function findHeader(
-  peek: (position: number, bytes: number) => Promise<Buffer>,
-  from: number,
-  size: number,
-): Promise<number> {
+async function findHeader(peek: Peek, from: number, size: number): Promise<number> {
   for (let at = from; at < size; ) {
     const bytes = await peek(at, Math.min(WINDOW_BYTES / 2, size - at))
     const found = bytes.indexOf(MAGIC_BYTES)

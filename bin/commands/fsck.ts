@@ -2,7 +2,7 @@
 //
 //   bucket files of bucks and tailers (shared/bucket-file), packets in them (shared/packet), segments (shared/segment),
 //   sealed documents of the stores (shared/sealed-json)
-// A torn end is what a crash leaves and no damage: what was in it was never acknowledged.
+// What a crash leaves of an append is torn and no damage: it was never acknowledged. A flipped byte is damage, wherever it is.
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { scanBucketFile } from '../../shared/bucket-file.ts'
@@ -60,7 +60,7 @@ export async function fsck(folder: string, flags: { json?: boolean }): Promise<n
     await output.line(
       `${counted(files, 'file')} read: ${counted(packets, 'packet')}, ${counted(blocks, 'segment block')}, ${counted(documents, 'document')}; ` +
         (damaged === 0 ? 'nothing is damaged' : `${counted(damaged, 'place')} damaged`) +
-        (torn === 0 ? '' : `; ${counted(torn, 'torn end')}, as a crash leaves it`),
+        (torn === 0 ? '' : `; ${counted(torn, 'torn append')}, as a crash leaves it`),
     )
     if (damaged > 0) {
       await output.line('What is whole is still served. Bucks replace what another buck or the tailer still holds;')

@@ -17,6 +17,13 @@ const WAITING_BYTES_MAX = 8 * 1024 * 1024
 /** A file that gets nothing for so long is finished: a quiet process must not keep a file in mid-air for days. */
 const IDLE_MS_MAX = 30_000
 const IDLE_LOOK_MS = 5_000
+/**
+ * In the middle of a line neither counts, or the line would be two. But a line may never end, and the sweep takes a file that
+ * is quiet for a day for one of a dead writer (tailer/spool/sweep).
+ */
+const LINE_FILE_BYTES_MAX = 1024 * 1024 * 1024
+const LINE_IDLE_MS_MAX = 12 * 3600 * 1000
+const NEWLINE = 0x0a
 const APP = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/
 
 /** The name cannot be that of an application here. */
@@ -30,10 +37,18 @@ export interface SpoolWorld {
   disk: Pick<Disk, 'open' | 'rename' | 'makeFolder' | 'syncFolder'>
 }
 
+interface SpoolFile {
+  open: OpenFile
+  path: string
+  bytes: number
+  /** What was written last has no line end yet. */
+  isMidLine: boolean
+}
+
 export class SpoolWriter {
   readonly #world: SpoolWorld
   readonly #folder: string
-  #file: { open: OpenFile; path: string; bytes: number } | undefined
+  #file: SpoolFile | undefined
   #waiting: Buffer[] = []
   #waitingBytes = 0
   /** The write that takes all that waits when it begins. */
@@ -54,7 +69,7 @@ export class SpoolWriter {
   }
 
   /**
-   * Whole lines, each with its line end. Resolves once they are on the device. A failing disk rejects: then none of them
+   * Whole lines, each with its line end; of a long one its parts, one after the other: they stay one line. Resolves once they are on the device. A failing disk rejects: then none of them
    * is accepted, and they may be given again.
    */
   async append(lines: Buffer): Promise<void> {
@@ -77,7 +92,8 @@ export class SpoolWriter {
 
   /** Nothing waits and nothing came for a while: its file should be finished. */
   get isIdle(): boolean {
-    return this.#next === undefined && this.#world.clock.monotonic() - this.#usedAt >= IDLE_MS_MAX
+    const idleMs = this.#world.clock.monotonic() - this.#usedAt
+    return this.#next === undefined && idleMs >= (this.#file?.isMidLine ? LINE_IDLE_MS_MAX : IDLE_MS_MAX)
   }
 
   /** From now on its file is finished whenever it is idle, until the answer is called. */
@@ -111,15 +127,16 @@ export class SpoolWriter {
       await file.open.append(lines)
       await file.open.sync()
       file.bytes += bytes
+      if (bytes > 0) file.isMidLine = lines.findLast(part => part.length > 0)?.at(-1) !== NEWLINE
     } catch (error) {
       await this.#takeBack(file)
       throw error
     }
-    if (file.bytes >= FILE_BYTES_MAX) await this.#close()
+    if (file.bytes >= (file.isMidLine ? LINE_FILE_BYTES_MAX : FILE_BYTES_MAX)) await this.#close()
   }
 
   /** None of a batch that failed may stay: it will be given again. Where even that fails, the file is left as it is. */
-  async #takeBack(file: { open: OpenFile; bytes: number }): Promise<void> {
+  async #takeBack(file: SpoolFile): Promise<void> {
     try {
       await file.open.truncate(file.bytes)
     } catch {
@@ -128,12 +145,12 @@ export class SpoolWriter {
     }
   }
 
-  async #open(): Promise<{ open: OpenFile; path: string; bytes: number }> {
+  async #open(): Promise<SpoolFile> {
     await this.#world.disk.makeFolder(this.#folder)
     const path = join(this.#folder, `${this.#world.random.bytes(8).toString('hex')}.log`)
     const open = await this.#world.disk.open(path, 'create')
     await this.#world.disk.syncFolder(this.#folder)
-    return { open, path, bytes: 0 }
+    return { open, path, bytes: 0, isMidLine: false }
   }
 
   async #close(): Promise<void> {

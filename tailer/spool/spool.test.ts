@@ -78,6 +78,29 @@ test('a disk that takes nothing: the lines are not accepted, nothing of them sta
   await writer.finish()
 })
 
+test('a line that comes in parts stays in one file, however late they come, and whatever its size', async t => {
+  const spool = folderOf(t)
+  let now = 0
+  const writer = new SpoolWriter({ clock: { monotonic: () => now }, random: realRandom, disk: realDisk }, spool, 'web')
+  await writer.append(Buffer.from('begun '))
+  now += 40_000
+  t.notOk(writer.isIdle)
+  const part = Buffer.alloc(4 * 1024 * 1024, 'x')
+  for (let i = 0; i < 17; i++) await writer.append(part)
+  t.same(readdirSync(join(spool, 'web')).length, 1)
+  await writer.append(Buffer.from(' ended\n'))
+  t.match(readdirSync(join(spool, 'web')), [/\.log\.1$/], 'its end makes it over-long: finished')
+  await writer.append(Buffer.from('next\nhalf'))
+  t.equal(readdirSync(join(spool, 'web')).length, 2)
+  now += 13 * 3600_000
+  t.ok(writer.isIdle, 'a line that never ends is given up before the sweep takes its writer for dead')
+  await writer.append(Buffer.from(' of it\n'))
+  t.notOk(writer.isIdle)
+  now += 40_000
+  t.ok(writer.isIdle)
+  await writer.finish()
+})
+
 test('an application’s name cannot lead out of the spool', t => {
   const world = { clock: { monotonic: () => 0 }, random: realRandom, disk: realDisk }
   for (const name of ['', '.', '..', '../x', 'a/b', 'a\0', '.hidden', 'x'.repeat(65)]) {

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Clock, Disk } from '../../shared/world.ts'
 
-/** A living writer finishes a quiet file within a minute: so long only that of a dead one stays unchanged. */
+/** A living writer finishes a quiet file within a minute, within half a day in the middle of a line: so long only that of a dead one stays unchanged. */
 const DEAD_AFTER_MS = 24 * 60 * 60 * 1000
 const ACTIVE = /^[0-9a-f]{16}\.log$/
 const FINISHED = /^[0-9a-f]{16}\.log\.1$/
