@@ -2,7 +2,8 @@
 import type { EventJson } from '../shared/event-json.ts'
 import { type AnswerNote, eventJson } from '../shared/event-json.ts'
 import type { FoundEvent } from '../shared/events.ts'
-import type { Damage } from '../shared/stores.ts'
+import type { Damage, SearchRequest } from '../shared/stores.ts'
+import type { Clock } from '../shared/world.ts'
 
 /** Damages named in one answer; a broken disk could name millions. */
 export const DAMAGES_MAX = 100
@@ -17,7 +18,13 @@ export interface SearchAnswer {
   damages: Damage[]
 }
 
-export type Run = (limit: number | undefined, onDamage: (damage: Damage) => void) => AsyncGenerator<FoundEvent>
+export type Progress = Parameters<NonNullable<SearchRequest['onProgress']>>[0]
+
+export type Run = (
+  limit: number | undefined,
+  onDamage: (damage: Damage) => void,
+  onProgress?: (done: Progress) => void,
+) => AsyncGenerator<FoundEvent>
 
 export async function wholeAnswer(run: Run, limit: number): Promise<SearchAnswer> {
   const answer: SearchAnswer = { events: [], more: false, damages: [] }
@@ -36,43 +43,75 @@ export async function wholeAnswer(run: Run, limit: number): Promise<SearchAnswer
 }
 
 /**
- * Lines of JSON: events, notes of damage in between, and at the end `{"end": …}`. An answer without that last line was cut
- * off; after the first byte went out an error can be told in no other way than as the note `{"error": …}`.
+ * Lines of JSON: events, notes of damage and of progress in between, and at the end `{"end": …}`. An answer without that last
+ * line was cut off; after the first byte went out an error can be told in no other way than as the note `{"error": …}`.
+ * What was found goes out at once when the next event is long in coming.
  */
 export async function* streamedAnswer(
   run: Run,
   limit: number | undefined,
-  monotonic: () => number,
+  clock: Pick<Clock, 'monotonic' | 'sleep'>,
 ): AsyncGenerator<string> {
   let chunk = ''
   let damages = 0
-  let flushedAtMs = monotonic()
+  let flushedAtMs = clock.monotonic()
+  let progress: Progress | undefined
   const note = (value: AnswerNote) => {
     chunk += `${JSON.stringify(value)}\n`
   }
   const onDamage = (damage: Damage) => {
     if (++damages <= DAMAGES_MAX) note({ damage })
   }
+  const onProgress = (done: Progress) => {
+    progress = done
+  }
+  const notedProgress = () => {
+    if (progress) note({ progress })
+    progress = undefined
+  }
+  const flushed = () => {
+    notedProgress()
+    const full = chunk
+    chunk = ''
+    flushedAtMs = clock.monotonic()
+    return full
+  }
   let events = 0
   let more = false
+  const found = run(limit === undefined ? undefined : limit + 1, onDamage, onProgress)
+  const over = new AbortController()
   try {
-    for await (const event of run(limit === undefined ? undefined : limit + 1, onDamage)) {
+    let next = found.next()
+    let tick: Promise<'tick'> | undefined
+    for (;;) {
+      if (tick === undefined) {
+        tick = clock.sleep(CHUNK_MS, over.signal).then(() => 'tick' as const)
+        tick.catch(() => undefined) // aborted: the answer was quicker
+      }
+      const first = await Promise.race([next, tick])
+      if (first === 'tick') {
+        tick = undefined
+        const full = flushed()
+        if (full !== '') yield full
+        continue
+      }
+      if (first.done) break
       if (events === limit) {
         more = true
         break
       }
       events++
-      chunk += `${JSON.stringify(eventJson(event))}\n`
-      if (chunk.length >= CHUNK_CHARACTERS || monotonic() - flushedAtMs >= CHUNK_MS) {
-        const full = chunk
-        chunk = ''
-        yield full
-        flushedAtMs = monotonic()
-      }
+      chunk += `${JSON.stringify(eventJson(first.value))}\n`
+      if (chunk.length >= CHUNK_CHARACTERS || clock.monotonic() - flushedAtMs >= CHUNK_MS) yield flushed()
+      next = found.next()
     }
+    notedProgress()
     note({ end: { events, more } })
   } catch (error) {
     note({ error: (error as Error).message })
+  } finally {
+    over.abort(new Error('the answer is over'))
+    await found.return(undefined)
   }
-  yield chunk
+  yield flushed()
 }

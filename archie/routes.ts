@@ -49,6 +49,7 @@ interface SearchParameters extends FilterParameters {
   order: SearchRequest['order']
   limit?: number
   format?: 'json' | 'ndjson'
+  progress?: boolean
 }
 
 const PROBLEM = {
@@ -125,6 +126,7 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
             ...FILTER_SCHEMA,
             order: { type: 'string', enum: ['newest', 'oldest', 'offset'], default: 'newest' },
             limit: { type: 'integer', minimum: 1, description: `JSON: at most ${JSON_EVENTS_MAX}, default 100` },
+            progress: { type: 'boolean', default: false, description: 'NDJSON: also how far it is, now and then' },
             format: { type: 'string', enum: ['json', 'ndjson'], description: 'Or by Accept: application/x-ndjson' },
           },
         },
@@ -132,18 +134,18 @@ export function addApi(app: FastifyInstance, parts: ApiParts): void {
       },
     },
     async (request, reply) => {
-      const { order, limit, in: place } = request.query
+      const { order, limit, progress, in: place } = request.query
       const base = requestParts(request.query, world.clock.now())
       // Before the first byte of the answer: then it can still be a 404.
       if (place !== 'recent') await storeOf(place)
       const run =
         (signal: AbortSignal): Run =>
-        (limitOf, onDamage) =>
-          searchIn(place, { ...base, order, limit: limitOf, signal }, onDamage)
+        (limitOf, onDamage, onProgress) =>
+          searchIn(place, { ...base, order, limit: limitOf, signal, ...(progress && { onProgress }) }, onDamage)
       if (wantsLines(request)) {
         reply.type('application/x-ndjson; charset=utf-8').header('Cache-Control', 'no-store')
         await searching(reply, signal => {
-          const body = Readable.from(streamedAnswer(run(signal), limit, monotonic))
+          const body = Readable.from(streamedAnswer(run(signal), limit, world.clock))
           return new Promise<void>(resolve => {
             body.once('close', resolve) // at its end, on an error, and when the client went away
             reply.send(body)

@@ -11,6 +11,8 @@ import type { TopValues } from '../shared/stores.ts'
 
 import { CommandError, EXIT, failure, reasonOf, usageError } from './fail.ts'
 import type { Place, PlaceRequest, PlaceSource } from './place.ts'
+import { Progress } from './progress.ts'
+import { size } from './terminal.ts'
 
 /** Archie is there, but it does not know that. */
 class NotThereError extends CommandError {
@@ -80,6 +82,8 @@ async function* search(
   onDamage: Parameters<Place['search']>[1],
 ): AsyncGenerator<FoundEvent> {
   const parameters = parametersOf(request)
+  parameters.set('progress', 'true')
+  const progress = new Progress()
   const aborter = new AbortController()
   const response = await get(base, `/api/v1/search?${parameters}`, 'application/x-ndjson', aborter.signal)
   let hasEnd = false
@@ -90,7 +94,10 @@ async function* search(
       const value = JSON.parse(line) as EventJson | AnswerNote
       if ('id' in value) yield foundEvent(value)
       else if ('damage' in value) onDamage(value.damage)
-      else if ('error' in value) throw failure(`archie could not finish the search: ${value.error}`)
+      else if ('progress' in value) {
+        const { blocks, ofBlocks, bytes } = value.progress
+        progress.show(blocks / Math.max(1, ofBlocks), `${size(bytes)} searched`)
+      } else if ('error' in value) throw failure(`archie could not finish the search: ${value.error}`)
       else hasEnd = true
     }
     if (!hasEnd) throw failure('the answer of archie was cut off before its end; ask again')
@@ -99,6 +106,7 @@ async function* search(
       ? error
       : failure(`the answer of archie broke off: ${reasonOf(error)}; ask again`, error)
   } finally {
+    progress.end()
     aborter.abort()
   }
 }

@@ -54,7 +54,12 @@ export interface LiveEventJson {
 }
 
 /** One line of an NDJSON answer that is no event. The last line is `end`: without it the answer was cut off. */
-export type AnswerNote = { damage: Damage } | { error: string } | { end: { events: number; more: boolean } }
+export type AnswerNote =
+  | { damage: Damage }
+  /** Only to those who ask for it. Blocks of the index or archive, and their bytes of text, that were looked at. */
+  | { progress: { blocks: number; ofBlocks: number; bytes: number } }
+  | { error: string }
+  | { end: { events: number; more: boolean } }
 
 export function eventJson(event: FoundEvent): EventJson {
   const message = withoutLineEnd(event.bytes).toString('utf8')
