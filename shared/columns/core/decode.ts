@@ -19,7 +19,20 @@ import {
   KIND_TEXT,
   VARINTS,
 } from './columns.ts'
-import { copy, div, type i32, load8, load32, mul, reserve, SLACK_BYTES, store8, store32, zero } from './memory.ts'
+import {
+  copy,
+  div,
+  type i32,
+  lineEnd,
+  load8,
+  load32,
+  mul,
+  reserve,
+  SLACK_BYTES,
+  store8,
+  store32,
+  zero,
+} from './memory.ts'
 import {
   aligned,
   DESCRIPTORS,
@@ -326,9 +339,8 @@ function compileColumn(count: i32): void {
 
 /** The line feed that ends the entry at `entryAt`. */
 function entryEnd(): i32 {
-  let at = entryAt
   // Behind the stream stands one.
-  while (load8(at) !== 10) at++
+  const at = lineEnd(entryAt)
   if (at >= streamEnd(ENTRIES)) fail(BAD_COLUMN)
   return at
 }
@@ -461,9 +473,7 @@ function writeLines(end: i32): i32 {
     let firstFormat: i32 = 0
     if (ids > idsEnd || template > templateCount) return fail(BAD_LINE)
     if (template === 0) {
-      let at = raw
-      while (load8(at) !== 10) at++
-      at++
+      const at = lineEnd(raw) + 1
       if (at > rawEnd || to + at - raw > end) return fail(BAD_LINE)
       copy(to, raw, at - raw)
       to += at - raw
@@ -491,8 +501,7 @@ function writeLines(end: i32): i32 {
           to += entryLength
         } else if (kind === OP_TEXT) {
           const from = load32(op + 12)
-          let at = from
-          while (load8(at) !== 10) at++
+          const at = lineEnd(from)
           if (at >= load32(op + 16) || to + at - from > end) return fail(BAD_LINE)
           store32(op + 12, at + 1)
           copy(to, from, at - from)

@@ -58,3 +58,19 @@ export function equal(a: i32, b: i32, count: i32): i32 {
     i += 8
   } while (i < count)
 }
+
+export function lineEnd(from: i32): i32 {
+  let at = from
+  let found = lineFeedsOf(load<i64>(<usize>at))
+  while (found == 0) {
+    at += 8
+    found = lineFeedsOf(load<i64>(<usize>at))
+  }
+  return at + <i32>(ctz(found) >> 3)
+}
+
+/** Line feeds become 0; the first of them is where the lowest bit is left. */
+@inline function lineFeedsOf(bytes: i64): i64 {
+  const x: i64 = bytes ^ 0x0a0a0a0a0a0a0a0a
+  return (x - 0x0101010101010101) & ~x & <i64>0x8080808080808080
+}

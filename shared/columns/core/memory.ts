@@ -74,3 +74,10 @@ export function copy(to: i32, from: i32, count: i32): void {
   if (count < 64) for (let i = 0; i < count; i++) bytes[to + i] = bytes[from + i]
   else bytes.copyWithin(to, from, from + count)
 }
+
+/** Where the next line feed stands, from `from` on: the caller has put one behind whatever may lack it. */
+export function lineEnd(from: i32): i32 {
+  let at = from
+  while (bytes[at] !== 10) at++
+  return at
+}

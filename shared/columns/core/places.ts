@@ -1,5 +1,5 @@
 // Where things lie in memory: small tables at fixed addresses, everything else from HEAP on, placed anew for each block.
-import { type i32, mul, store8, store32 } from './memory.ts'
+import { div, type i32, mul, store8, store32 } from './memory.ts'
 
 /** A class byte for each byte value (classes.ts). */
 export const CLASSES: i32 = 1024
@@ -25,6 +25,11 @@ export const MIXED: i32 = 1936
 export const MONTH_NAME: i32 = 1968
 /** Of each byte value: letters in lower case, digits and `_` as they are, 0 for what ends a token. */
 export const FOLDED: i32 = 2048
+/** Of each format the time stamp that was written last (stamps.ts). */
+export const STAMP_TEXTS: i32 = 2304
+export const STAMP_TEXT_BYTES: i32 = 32
+/** 00 to 99. */
+export const PAIRS: i32 = 2816
 
 export const HEAP: i32 = 4096
 
@@ -87,6 +92,11 @@ export function prepareTables(): void {
   for (let i: i32 = 0; i < 10; i++) {
     store32(POWERS + i * 4, power)
     power = mul(power, 10)
+  }
+  for (let pair: i32 = 0; pair < 100; pair++) {
+    const tens = div(pair, 10)
+    store8(PAIRS + pair * 2, 48 + tens)
+    store8(PAIRS + pair * 2 + 1, 48 + pair - tens * 10)
   }
   for (let month: i32 = 1; month <= 12; month++) {
     store8(MONTH_DAYS + month, month === 2 ? 29 : month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31)

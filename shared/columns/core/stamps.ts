@@ -9,8 +9,19 @@
 //
 //   format: key = kind | a << 3 | b << 11 | c << 19, fraction = digits | separator << 4, then two words of state:
 //   seconds and fraction of the former first stamp of a line in this format.
-import { div, type i32, load8, load32, mul, store8, store32 } from './memory.ts'
-import { CLASSES, DIGIT, FORMAT_BYTES, FORMATS, FORMATS_MAX, MONTH_DAYS, WORD } from './places.ts'
+import { copy, div, type i32, load8, load32, mul, store8, store32 } from './memory.ts'
+import {
+  CLASSES,
+  DIGIT,
+  FORMAT_BYTES,
+  FORMATS,
+  FORMATS_MAX,
+  MONTH_DAYS,
+  PAIRS,
+  STAMP_TEXT_BYTES,
+  STAMP_TEXTS,
+  WORD,
+} from './places.ts'
 
 export const KIND_ISO: i32 = 1
 export const KIND_ACCESS: i32 = 2
@@ -47,6 +58,7 @@ export function addFormat(key: i32, fraction: i32): void {
   store32(at + 4, fraction)
   store32(at + 8, 0)
   store32(at + 12, 0)
+  store32(STAMP_TEXTS + formatCount * STAMP_TEXT_BYTES + 4, 0)
   formatCount++
 }
 
@@ -323,9 +335,10 @@ function toCivil(day: i32): void {
 }
 
 function writeTwo(at: i32, value: i32): void {
-  const tens = div(value, 10)
-  store8(at, 48 + tens)
-  store8(at + 1, 48 + value - tens * 10)
+  // A damaged block may have any: wrong digits, but the same in both forms.
+  const pair = PAIRS + (value >= 0 && value < 100 ? value * 2 : 0)
+  store8(at, load8(pair))
+  store8(at + 1, load8(pair + 1))
 }
 
 function writeClock(at: i32, seconds: i32, separator: i32): i32 {
@@ -383,16 +396,51 @@ export function writeNumber(at: i32, value: i32, width: i32): i32 {
                       ? 9
                       : 10
   }
-  for (let i = at + digits - 1; i >= at; i--) {
-    const tenth = div(x, 10)
-    store8(i, 48 + x - tenth * 10)
-    x = tenth
+  // Only a damaged block has negative ones.
+  if (x < 0) x = 0
+  let i = at + digits
+  for (; i - at >= 2; ) {
+    const hundredth = div(x, 100)
+    const pair = PAIRS + (x - hundredth * 100) * 2
+    i -= 2
+    store8(i, load8(pair))
+    store8(i + 1, load8(pair + 1))
+    x = hundredth
   }
+  if (i > at) store8(at, 48 + x - div(x, 10) * 10)
   return at + digits
 }
 
-/** Values of a damaged block give wrong digits, never more than STAMP_BYTES_MAX. */
+/**
+ * Most lines have the minute of a line before: what was written for it last is kept for each format, as its first second,
+ * bytes, text. Values of a damaged block give wrong digits, never more than STAMP_BYTES_MAX.
+ */
 export function writeStamp(to: i32, format: i32, seconds: i32, fraction: i32): i32 {
+  const former = STAMP_TEXTS + format * STAMP_TEXT_BYTES
+  const bytes = load32(former + 4)
+  const since = (seconds - load32(former)) | 0
+  let at = to + bytes
+  if (bytes > 0 && since >= 0 && since < 60) {
+    copy(to, former + 8, bytes)
+    writeTwo(at - 2, since)
+  } else {
+    at = writeSeconds(to, format, seconds)
+    // Those of an epoch are no minutes and seconds.
+    if (seconds >= 0 && formatKind(format) !== KIND_EPOCH) {
+      store32(former, seconds - (seconds % 60))
+      store32(former + 4, at - to)
+      copy(former + 8, to, at - to)
+    }
+  }
+  const rest = load32(FORMATS + format * FORMAT_BYTES + 4)
+  const digits = rest & 15
+  if (digits === 0) return at
+  if (rest >> 4 !== 0) store8(at++, rest >> 4)
+  return writeNumber(at, fraction, digits)
+}
+
+/** The longest is 20 bytes. */
+function writeSeconds(to: i32, format: i32, seconds: i32): i32 {
   let at = to
   const key = load32(FORMATS + format * FORMAT_BYTES)
   const kind = key & 7
@@ -449,9 +497,5 @@ export function writeStamp(to: i32, format: i32, seconds: i32, fraction: i32): i
       at += 13
     }
   }
-  const rest = load32(FORMATS + format * FORMAT_BYTES + 4)
-  const digits = rest & 15
-  if (digits === 0) return at
-  if (rest >> 4 !== 0) store8(at++, rest >> 4)
-  return writeNumber(at, fraction, digits)
+  return at
 }
