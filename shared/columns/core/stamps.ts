@@ -18,6 +18,7 @@ import {
   FORMATS_MAX,
   MONTH_DAYS,
   PAIRS,
+  prepareTables,
   STAMP_TEXT_BYTES,
   STAMP_TEXTS,
   WORD,
@@ -46,7 +47,9 @@ export let formatCount: i32 = 0
 let dayKey: i32 = -1
 let dayNumber: i32 = 0
 
+/** First of all: some who only write time stamps come here before anybody has prepared the tables. */
 export function forgetFormats(): void {
+  prepareTables()
   formatCount = 0
   stampFormat = 0
 }
