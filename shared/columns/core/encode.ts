@@ -138,7 +138,7 @@ export function encode(bytes: i32, options: i32): i32 {
   for (let i: i32 = 0; i < SLACK_BYTES - 8; i++) store8(end + i, 10)
   lineMax = (bytes >> LINE_BYTES_MIN_SHIFT) + LINES_AT_LEAST
   let place = placeLines(aligned(end + SLACK_BYTES), lineMax + 2)
-  place = placeJumps(placeTemplates(place, lineMax))
+  place = placeJumps(placeTemplates(place, bytes))
   variables = aligned(place)
   variableMax = (bytes >> VARIABLE_TEXT_SHIFT) + VARIABLES_AT_LEAST
   // About what most logs need: growing later means copying in the plain form.

@@ -7,11 +7,14 @@ import { aligned, powerOfTwo } from './places.ts'
 import { hashA, hashB } from './tokens.ts'
 import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './variables.ts'
 
-/** Lines of a new template are kept raw from here on. */
+/** Lines of a new template are kept raw from here on; in short blocks from one for each 64 bytes of text. */
 export const TEMPLATES_MAX: i32 = 65000
+const TEXT_BYTES_SHIFT: i32 = 6
+const TEMPLATES_AT_LEAST: i32 = 1024
 
 /** Number from 1; 0 is "raw". Of each: a line that stands for it, how many lines, number in the block, first in `order`. */
 export let templateCount: i32 = 0
+let countMax: i32 = 0
 let table: i32 = 0
 let tableMask: i32 = 0
 let representatives: i32 = 0
@@ -24,21 +27,26 @@ let followers: i32 = 0
 const ENTRY_BYTES: i32 = 12
 const FORMAT_BITS: i32 = 0x0f000000
 
-/** Room for the templates of a block of so many lines; the place behind. */
-export function placeTemplates(at: i32, linesMax: i32): i32 {
-  // Rare templates are looked for a second time, by fields: two for each line at most.
-  const max = linesMax * 2 < TEMPLATES_MAX ? linesMax * 2 : TEMPLATES_MAX
+/** Room for the templates of a block of so many bytes of text; the place behind. */
+export function placeTemplates(at: i32, bytes: i32): i32 {
+  const max = templatesMax(bytes)
   const entries = powerOfTwo(max + (max >> 1))
-  const bytes = aligned(max * 4 + 8)
+  const column = aligned(max * 4 + 8)
   templateCount = 0
+  countMax = max
   tableMask = entries - 1
   table = at
   representatives = aligned(table + entries * ENTRY_BYTES)
-  counts = representatives + bytes
-  numbers = counts + bytes
-  firsts = numbers + bytes
-  followers = firsts + bytes
-  return followers + bytes
+  counts = representatives + column
+  numbers = counts + column
+  firsts = numbers + column
+  followers = firsts + column
+  return followers + column
+}
+
+function templatesMax(bytes: i32): i32 {
+  const max = TEMPLATES_AT_LEAST + (bytes >> TEXT_BYTES_SHIFT)
+  return max < TEMPLATES_MAX ? max : TEMPLATES_MAX
 }
 
 export function clearTemplates(): void {
@@ -92,7 +100,7 @@ export function findTemplate(line: i32, lineEnd: i32): void {
     const at = table + slot * ENTRY_BYTES
     const template = load32(at)
     if (template === 0) {
-      if (templateCount === TEMPLATES_MAX || (templateCount + 1) * 4 > tableMask * 3) {
+      if (templateCount === countMax || (templateCount + 1) * 4 > tableMask * 3) {
         keepRaw(line)
         return
       }
