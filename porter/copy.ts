@@ -29,7 +29,10 @@ export async function* copyOf(store: EventStore, request: CopyRequest): AsyncGen
   const query = parseQuery('')
   for (const { totals, ranges } of request.sources) {
     let group: { origin: Origin; events: FoundEvent[]; bytes: number } | undefined
-    const search = { query, source: totals.source, order: 'offset' as const, signal: request.signal }
+    const search = {
+      ...{ query, source: totals.source, withDropped: true, order: 'offset' as const },
+      signal: request.signal,
+    }
     for await (const event of store.search(search, request.onDamage)) {
       if (request.signal.aborted) return
       const origin = originOf(event)
@@ -55,7 +58,7 @@ export async function* searchedPackets(
 ): AsyncGenerator<Packet[]> {
   const known = new Map((await store.totals()).map(totals => [totals.source, totals]))
   let group: { origin: Origin; totals: Labels; events: FoundEvent[]; bytes: number } | undefined
-  for await (const event of store.search({ ...question, order: 'offset' }, onDamage)) {
+  for await (const event of store.search({ ...question, withDropped: true, order: 'offset' }, onDamage)) {
     const origin = originOf(event)
     if (!origin) {
       onDamage({ where: event.id, reason: 'its origin (tailer, epoch, sequence) is not known: it cannot be copied' })

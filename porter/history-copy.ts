@@ -176,6 +176,7 @@ export function questionOf({ sinceNs, untilNs, host, app, file, q }: CopyParams)
     query: parseQuery(q ?? ''),
     sinceNs: BigInt(sinceNs),
     untilNs: BigInt(untilNs),
+    withDropped: true,
     ...(host && { host }),
     ...(app && { app }),
     ...(file && { file }),

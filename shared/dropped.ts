@@ -19,9 +19,10 @@ export function mayHoldDropped(names: readonly string[]): boolean {
   return false
 }
 
-/** Whether a search is to show dropped lines: by its level, or by a `level:dropped` anywhere in its query. */
-export function asksForDropped({ level, query }: { level?: string; query?: Pick<Query, 'root'> }): boolean {
-  return level === 'dropped' || (query !== undefined && namesDropped(query.root))
+/** Whether a search is to show dropped lines: it says so, or asks for their level, or has `level:dropped` in its query. */
+export function asksForDropped(asked: { level?: string; query?: Pick<Query, 'root'>; withDropped?: boolean }): boolean {
+  const { level, query, withDropped } = asked
+  return withDropped === true || level === 'dropped' || (query !== undefined && namesDropped(query.root))
 }
 
 function namesDropped(node: QueryNode): boolean {

@@ -85,6 +85,7 @@ export function testEventStore(t: Test, place: OpenPlace): void {
       t.same(texts(await all(store, { query, order: 'offset' })), expected, q)
       t.equal((await store.summarise({ query })).events, expected.length, q)
     }
+    t.equal((await all(store, { withDropped: true })).length, 3)
     t.equal((await store.totals())[0].events, 3, 'it is held, and counts as held')
   })
 

@@ -47,6 +47,8 @@ export interface EventQuestion extends StorePass {
   /** A glob over the path, or a part of it. */
   file?: string
   source?: SourceName
+  /** Also what settings of tailers dropped, whatever is asked: who copies takes all. */
+  withDropped?: boolean
   /** With `source`: those that begin in [from, to) of it. A place may give others beside. */
   offsets?: Range
   onProgress?(done: { blocks: number; ofBlocks: number; bytes: number }): void

@@ -58,6 +58,26 @@ test('a range goes into an archive of its own', async t => {
   t.same(await all(await open(copy), { order: 'offset' }), expected)
 })
 
+test('what a tailer dropped is copied and restored with the rest: blanks, at their place', async t => {
+  const dir = t.testdir({ 'shop.log': 'GET /cart\nGET /health\nGET /health\nPOST /order\n' })
+  const file = join(dir, 'shop.log')
+  const config = join(dir, 'bucktail.yaml')
+  const files = [{ path: file, drop: ['GET /health'] }]
+  writeFileSync(config, stringify({ data: join(dir, 'data'), tailer: { files } }))
+  const blanked = 'GET /cart\n***********\n***********\nPOST /order\n'
+  t.match(await run(['up', '--once', '--config', config]), { code: 0 })
+  const restored = await run(['restore', '--config', config, '--file', file, '--out', '-'])
+  t.equal(restored.stdout.toString(), blanked, restored.stderr)
+  for (const from of ['archive', 'index']) {
+    const copy = join(dir, from)
+    t.match(await run(['incident', 'export', '--from', from, '--to', copy, '--config', config]), { code: 0 })
+    const copied = join(dir, `${from}.yaml`)
+    writeFileSync(copied, stringify({ data: join(dir, `no-${from}`), archive: { folder: copy } }))
+    const again = await run(['restore', '--config', copied, '--file', file, '--out', '-'])
+    t.equal(again.stdout.toString(), blanked, again.stderr)
+  }
+})
+
 test('one host is erased: its lines are gone, the ledger says why, the others stay', async t => {
   const { data, archive, open, incident } = await place(t)
   const others = (await all(archive, { order: 'offset' })).filter(({ host }) => host !== 'web1')

@@ -128,6 +128,7 @@ export async function erase(flags: CopyFlags & { why?: string }): Promise<number
     const now = world.clock.now()
     const question = {
       query: parseQuery(''),
+      withDropped: true,
       host,
       ...(app && { app }),
       ...(file && { file }),
@@ -295,7 +296,7 @@ async function planOf(place: IncidentPlace, params: Omit<CopyParams, 'estimate' 
     return { estimate, jobs: copyJobs(sinceNs, untilNs, estimate.rawBytes, boundsOf(summaries)) }
   }
   // Another kind of index counts, and tells when its first and last bars are.
-  const question = { query: parseQuery(''), sinceNs, untilNs, volume: true }
+  const question = { query: parseQuery(''), withDropped: true, sinceNs, untilNs, volume: true }
   const { events, volume } = await source.summarise(question)
   const bytes = (await source.totals()).reduce((sum, totals) => sum + totals.bytes, 0)
   const estimate = { segments: 0, bytes, rawBytes: bytes, events }

@@ -298,11 +298,14 @@ function undecided({ from, to }: UndecidedError, { host, path, source }: PlaceSo
   )
 }
 
+/** Also what settings of its tailer dropped: its bytes are blanks, but they are there. */
+const ALL = 'level:dropped OR -level:dropped'
+
 /** Archive and recent, merged by offset: the archive lacks the youngest, the index the oldest. */
 async function* bothPlaces(place: Place, source: PlaceSource, flags: Flags): AsyncGenerator<FoundEvent> {
   const ask = (where: 'archive' | 'recent') =>
     place.search(
-      { in: where, source: source.source, since: flags.since, until: flags.until, order: 'offset' },
+      { in: where, q: ALL, source: source.source, since: flags.since, until: flags.until, order: 'offset' },
       ({ where: damaged, reason }) =>
         process.stderr.write(`bucktail: damaged: ${escapeControls(`${damaged}: ${reason}`)}\n`),
     )
