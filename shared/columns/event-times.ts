@@ -17,29 +17,36 @@ const UNITS = Array.from({ length: 10 }, (_, digits) => 10 ** (9 - digits))
 export class StampTime {
   low = 0
   high = 0
-  readonly #lines: LineStamps
+  readonly #stamps: Int32Array
+  readonly #fractions: Int32Array
+  /** By format. */
+  readonly #units: Float64Array
   #seconds = -1
   #baseLow = 0
   #baseHigh = 0
 
-  constructor(lines: LineStamps) {
-    this.#lines = lines
+  constructor({ stampSeconds, stampFractions, formats }: LineStamps) {
+    this.#stamps = stampSeconds
+    this.#fractions = stampFractions
+    this.#units = Float64Array.from(formats, ({ digits }) => UNITS[digits])
   }
 
   /** @param format  of the line's template, not NO_STAMP */
   read(line: number, format: number): void {
-    const seconds = this.#lines.stampSeconds[line]
+    const seconds = this.#stamps[line]
     if (seconds !== this.#seconds) {
       this.#seconds = seconds
-      // 16 bits at a time, so that every product is exact.
+      // 16 bits at a time, so that every product is exact. A remainder of doubles would take longer than all of it.
       const upper = (seconds >> 16) * BILLION
-      const lower = (seconds & 0xffff) * BILLION + (upper % 65536) * 65536
-      this.#baseLow = lower % TWO_32
-      this.#baseHigh = Math.floor(upper / 65536) + Math.floor(lower / TWO_32)
+      const upperHigh = Math.floor(upper / 65536)
+      const lower = (seconds & 0xffff) * BILLION + (upper - upperHigh * 65536) * 65536
+      const lowerHigh = Math.floor(lower / TWO_32)
+      this.#baseLow = lower - lowerHigh * TWO_32
+      this.#baseHigh = (upperHigh + lowerHigh) | 0
     }
-    const low = this.#baseLow + this.#lines.stampFractions[line] * UNITS[this.#lines.formats[format].digits]
+    const low = this.#baseLow + this.#fractions[line] * this.#units[format]
     this.low = low | 0
-    this.high = (this.#baseHigh + Math.floor(low / TWO_32)) | 0
+    this.high = low >= 0 && low < TWO_32 ? this.#baseHigh : (this.#baseHigh + Math.floor(low / TWO_32)) | 0
   }
 }
 
