@@ -224,17 +224,39 @@ function predict(at: i32, template: i32, mode: i32): i32 {
 }
 
 function readRareLines(): i32 {
+  let former: i32 = 0
   for (let line: i32 = 0; line < lineCount; line++) {
-    const template = load32(lineTemplates + line * 4)
+    let template = load32(lineTemplates + line * 4)
     if (template === 0 || countOf(template) >= LINES_MIN) continue
     if (makeRoom() === 0) return 0
-    const lineEnd = lineStart(line + 1) - 1
     store32(lineVariables + line * 4, nextVariable)
-    readFields(lineStart(line), lineEnd, RARE_FIELDS_MAX)
-    if (isRaw !== 0) keepRaw(line)
-    else findTemplate(line, lineEnd)
+    if (former !== 0 && predictRare(lineStart(line), former) !== 0) {
+      template = guessed
+      keepShape(line)
+      setTemplate(line, template)
+      setCount(template, countOf(template) + 1)
+    } else {
+      const lineEnd = lineStart(line + 1) - 1
+      readFields(lineStart(line), lineEnd, RARE_FIELDS_MAX)
+      if (isRaw !== 0) {
+        keepRaw(line)
+        continue
+      }
+      findTemplate(line, lineEnd)
+      template = load32(lineTemplates + line * 4)
+      if (template === 0) continue
+    }
+    if (former !== 0) setFollower(former, template)
+    former = template
   }
   return 1
+}
+
+/** By the template that followed the former rare line's last time, or by that one itself. */
+function predictRare(at: i32, former: i32): i32 {
+  const follower = followerOf(former)
+  const lineEnd: i32 = follower === 0 ? 0 : predictFields(at, follower, RARE_FIELDS_MAX)
+  return lineEnd !== 0 || follower === former ? lineEnd : predictFields(at, former, RARE_FIELDS_MAX)
 }
 
 /** Numbers from 1 by falling count, to the power of two; rare templates get 0. */
