@@ -1,4 +1,4 @@
-// `node bench/idle.ts [FILES] [SECONDS]`: what a tailer costs that has nothing to do, and how soon after its start the
+// `npm run build && node bench/idle.ts [FILES] [SECONDS] [ENTRY]`: what a tailer costs that has nothing to do, and how soon after its start the
 // first line is at two bucks. One core for the tailer, one for the bucks.
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { makeKeys } from '../bin/keyring.ts'
 import { size } from '../bin/terminal.ts'
-import { costOf, startPinned, stop, until } from './processes.ts'
+import { BUILT_ENTRY, costOf, startPinned, stop, until } from './processes.ts'
 
 const BASE_PORT = 17_800
 const MS_MAX = 300_000
 const [files, seconds] = [Number(process.argv[2] ?? 1000), Number(process.argv[3] ?? 20)]
+const entry = process.argv[4] ?? BUILT_ENTRY
 
 const dir = mkdtempSync(join(tmpdir(), 'bucktail-idle-'))
 const logs = join(dir, 'logs')
@@ -37,7 +38,7 @@ function settings(name: string, more: object): string {
 
 const processes = [0, 1].map(k => {
   const buck = { listen: bucks[k], http: `127.0.0.1:${BASE_PORT + 10 * k + 1}` }
-  return startPinned(1, ['buck', '--config', settings(`buck${k}`, { buck })])
+  return startPinned(1, ['buck', '--config', settings(`buck${k}`, { buck })], {}, entry)
 })
 try {
   for (const k of [0, 1]) {
@@ -54,7 +55,7 @@ try {
       | undefined
   }
   const startedAt = performance.now()
-  const tailer = startPinned(0, ['tailer', '--config', config])
+  const tailer = startPinned(0, ['tailer', '--config', config], {}, entry)
   processes.push(tailer)
   const isThere = async () => {
     const now = await status()

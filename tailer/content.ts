@@ -85,11 +85,11 @@ export class Content {
     return own !== undefined && other !== undefined && own.every((bytes, i) => bytes.equals(other[i]))
   }
 
-  /** Whether the file begins with the first line of the source's head, or with as much of it as it has bytes. */
+  /** Whether the file begins with the first line of the source's head: less of it may be the beginning of any other. */
   async hasFirstLine(file: FoundFile, { head, isRedacted }: Source): Promise<boolean> {
     const line = head.subarray(0, head.indexOf(0x0a) + 1 || head.length)
     const bytes = await this.withFile(file, handle => readAt(handle, 0, line.length))
-    return bytes === undefined || isLike(bytes, line.subarray(0, bytes.length), isRedacted)
+    return bytes === undefined || isLike(bytes, line, isRedacted)
   }
 
   /** Where the file stops having the lines of the source, and what is before that. */

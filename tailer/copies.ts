@@ -47,7 +47,7 @@ export class Copies {
 
   /** True if the file is not to be read now: held back, or known for a copy. */
   async holds(file: FoundFile, found: Findings, now: number): Promise<boolean> {
-    if (!(await this.#isCopyInTheMaking(file, found))) {
+    if (!(await this.isCopy(file, found))) {
       this.#held.delete(file.path)
       return false
     }
@@ -59,7 +59,8 @@ export class Copies {
     return await this.#decide(file, held.readSize === file.stat.size)
   }
 
-  async #isCopyInTheMaking(file: FoundFile, found: Findings): Promise<boolean> {
+  /** Its content is a part of a known source, or equals a live file. */
+  async isCopy(file: FoundFile, found: Findings): Promise<boolean> {
     const set = rotationSet(file.path)
     for (const source of this.#table.ofSet(set)) {
       if (source.isExcluded || (source.path === file.path && source.isFinished)) continue

@@ -300,7 +300,9 @@ export class Story {
         // Of a copy that was seen only when the original had been cut nobody can tell that it is one.
         const isCopyAlone = token.fate === BETWEEN && [...(known ?? [])].every(source => this.#isBornRotated(source))
         if (known !== undefined && !isCopyAlone && !isNamed(token, known, gaveUp))
-          wrong.push(`${token.name} (${token.fate}) is missing, and nothing names it`)
+          wrong.push(
+            `${token.name} (${token.fate}) is missing, and nothing names it: at ${token.offset} of a file of ${[...known]}`,
+          )
       }
     }
     this.sums.tokens = tokens.size

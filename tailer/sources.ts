@@ -260,7 +260,10 @@ export class Sources {
     for (const source of lost) await this.#findContent(source, found)
     for (const [source, file] of unknown) {
       const isKin = rotationSet(file.path) === rotationSet(source.path) && file.packed === undefined
-      if (found.isTaken(file) || !isKin) await this.#table.endApart(source)
+      // A copy may have got the inode of a file that was replaced.
+      const isOther =
+        found.isTaken(file) || !isKin || (!isActiveName(file.path) && (await this.#copies.isCopy(file, found)))
+      if (isOther) await this.#table.endApart(source)
       else await this.#goOn(source, file, found)
     }
     const isSearched = lost.every(source => source.unfoundLooks === 0 || source.unfoundLooks >= LOOKS_BEFORE_GIVING_UP)
