@@ -16,8 +16,7 @@ import { StampTime } from '../shared/columns/event-times.ts'
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import type { EventRows } from './event-rows.ts'
 import { traceSeenTo } from './multiline/traces.ts'
-import { findLevel, LEVEL_AHEAD_BYTES, LEVEL_WINDOW_BYTES } from './parse/level.ts'
-import { HEAD_BYTES, type LineParser, type TimeForm } from './parse/line-parser.ts'
+import { type LineParser, SHIFT_BYTES_MAX, type TimeForm } from './parse/line-parser.ts'
 
 /** Of one packet; beyond it lines are parsed. */
 const MODELS_MAX = 8192
@@ -29,8 +28,6 @@ const TEMPLATE_LINES_MIN = 3
 const MISSES_MAX = 24
 /** Models look no further than this into a line, so that the parser's own limit does not count. */
 const SEEN_BYTES_MAX = 400
-/** By how much the numbers of a line may be longer or shorter, in sum. */
-const SHIFT_BYTES_MAX = 32
 const VARIABLE_WORDS = VARIABLE_BYTES / 4
 
 /** Kinds of stamps (core/stamps.ts) that say what a time of this form says. */
@@ -232,8 +229,7 @@ export class KnownLines {
     if (this.#misses[template]++ === MISSES_MAX) this.#youngest[template] = 0
 
     const bytes = this.#bytes
-    const lengthsTo = steadyTo(bytes, start, end, parser)
-    const seenTo = Math.max(parser.seenTo, lengthsTo ?? 0, traceSeenTo(bytes, start, end))
+    const seenTo = Math.max(parser.seenTo, traceSeenTo(bytes, start, end))
     if (seenTo - start > SEEN_BYTES_MAX) return
     const words = this.#words
     const first = this.#firsts[line] >> 2
@@ -246,7 +242,7 @@ export class KnownLines {
       return k
     }
     const lengths = variablesTo(seenTo)
-    const digits = lengthsTo === undefined ? lengths : Math.min(lengths, variablesTo(parser.lengthsFrom))
+    const digits = parser.isLevelSteady ? Math.min(lengths, variablesTo(parser.lengthsFrom)) : lengths
 
     const stamps = this.#stamps!
     stamps.read(line, format)
@@ -294,21 +290,4 @@ export class KnownLines {
     }
     return seconds >= least && seconds <= greatest ? [least, greatest] : undefined
   }
-}
-
-/**
- * Whether the level of the line would be the same if numbers before and in it were a little longer or shorter: up to where
- * it must be looked at for that, or undefined.
- */
-function steadyTo(bytes: Buffer, start: number, end: number, parser: LineParser): number | undefined {
-  const { levelFrom, secondLevelFrom, level, seenTo } = parser
-  if (levelFrom < 0) return seenTo
-  if (level > 0) {
-    return secondLevelFrom < 0 && seenTo <= levelFrom + LEVEL_WINDOW_BYTES - SHIFT_BYTES_MAX ? seenTo : undefined
-  }
-  const headEnd = Math.min(end, start + HEAD_BYTES)
-  const window = LEVEL_WINDOW_BYTES + SHIFT_BYTES_MAX
-  if (findLevel(bytes, levelFrom, headEnd, window) > 0) return undefined
-  if (secondLevelFrom >= 0 && findLevel(bytes, secondLevelFrom, headEnd, window) > 0) return undefined
-  return Math.max(levelFrom, secondLevelFrom) + window + LEVEL_AHEAD_BYTES
 }

@@ -6,10 +6,12 @@ import { afterColour, isDigit, isLetter, isWordByte } from './words.ts'
 export const LEVEL_WINDOW_BYTES = 96
 
 /** How far behind a word, or behind the window for one that begins in it, bytes are looked at. */
-export const LEVEL_AHEAD_BYTES = 32
+const LEVEL_AHEAD_BYTES = 32
 
 /** Nothing at or behind this offset was looked at by the last `findLevel`. */
 export let levelSeenTo = 0
+/** Where the word stands that it found, or the key before that. */
+export let levelAt = 0
 
 const LEVEL_WORD_BYTES_MIN = 3
 const LEVEL_WORD_BYTES_MAX = 13
@@ -133,17 +135,17 @@ export function findLevel(b: Buffer, from: number, end: number, window = LEVEL_W
     if (isLevelKey(b, start, at)) {
       aheadTo = at + LEVEL_AHEAD_BYTES
       const level = levelOfValue(b, at, end)
-      if (level > 0) return seen(level, aheadTo)
+      if (level > 0) return seen(level, start, aheadTo)
     }
     const after = at < end ? b[at] : 0x20
     if (isUpper(b, start, at) || stands(b, from, start, after, isFirst)) {
       const level = levelOfWord(b, start, at)
-      if (level > 0) return seen(level, Math.max(at + 1, aheadTo))
+      if (level > 0) return seen(level, start, Math.max(at + 1, aheadTo))
     }
     if (isFirst && (length === 3 || length === 4 || length === 5)) {
       aheadTo = Math.max(aheadTo, at + LEVEL_AHEAD_BYTES)
       const level = levelOfIdiom(b, start, at, end, after)
-      if (level > 0) return seen(level, aheadTo)
+      if (level > 0) return seen(level, start, aheadTo)
       // PHP's level is the word behind it.
       if (isWord(PHP, b, start, at)) continue
     }
@@ -152,7 +154,8 @@ export function findLevel(b: Buffer, from: number, end: number, window = LEVEL_W
   return 0
 }
 
-function seen(level: number, to: number): number {
+function seen(level: number, at: number, to: number): number {
+  levelAt = at
   levelSeenTo = to
   return level
 }

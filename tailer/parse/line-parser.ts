@@ -8,7 +8,15 @@ import { isRequest, readAccessLine, readClientLine } from './access-line.ts'
 import { isWeekday, TimeRead } from './clock-parts.ts'
 import { beginsJournalEntry, JournalEntry } from './journal-export.ts'
 import { JsonLine } from './json-line.ts'
-import { findLevel, levelOfLetter, levelOfSeverity, levelOfWord, levelSeenTo } from './level.ts'
+import {
+  findLevel,
+  LEVEL_WINDOW_BYTES,
+  levelAt,
+  levelOfLetter,
+  levelOfSeverity,
+  levelOfWord,
+  levelSeenTo,
+} from './level.ts'
 import { isAppKey, isHostKey, nextPair, Pair, timeValueAt } from './logfmt.ts'
 import { Names } from './names.ts'
 import {
@@ -35,7 +43,7 @@ import {
 } from './words.ts'
 
 /** Further in nothing is looked at, except in JSON and in entries of the journal (see there). */
-export const HEAD_BYTES = 512
+const HEAD_BYTES = 512
 /** Words that may stand before the time. */
 const WORDS_BEFORE_MAX = 5
 /** The greatest `<n>` there is: facility 23, severity 7. */
@@ -45,6 +53,9 @@ const PRIORITY_MAX = 191
 const TIME_AHEAD_BYTES = 96
 /** Behind a time, places are asked for what stands in them up to here. */
 const REST_AHEAD_BYTES = 12
+
+/** A level is looked for so much further than it counts. */
+export const SHIFT_BYTES_MAX = 32
 /** Behind a time its zone may stand. */
 export const ZONE_AHEAD_BYTES = 8
 
@@ -80,14 +91,15 @@ export class LineParser {
   // another event that is equal in [start, seenTo) and at least so long has the same level, host, application, and its
   // time at the same place; also
   //   - if numbers (words of digits) that begin at or behind `digitsFrom` have other digits;
-  //   - if numbers that begin at or behind `lengthsFrom` have more or fewer digits, as long as a level that was looked for
-  //     from `levelFrom` on, and from `secondLevelFrom`, is found there again (-1: it was not looked for).
+  //   - if numbers that begin at or behind `lengthsFrom` have more or fewer digits, by no more than SHIFT_BYTES_MAX in sum,
+  //     where `isLevelSteady`.
   /** Infinite: all of it may count. */
   seenTo = 0
   digitsFrom = 0
   lengthsFrom = 0
-  levelFrom = -1
-  secondLevelFrom = -1
+  /** The level, or that there is none, would be the same a little further in or out. */
+  isLevelSteady = true
+  #hasLookedForLevel = false
   timeAt = -1
   timeEnd = -1
   timeForm: TimeForm = 'other'
@@ -119,7 +131,8 @@ export class LineParser {
     this.seenTo = start
     this.timeAt = this.timeEnd = -1
     this.digitsFrom = this.lengthsFrom = Number.POSITIVE_INFINITY
-    this.levelFrom = this.secondLevelFrom = -1
+    this.isLevelSteady = true
+    this.#hasLookedForLevel = false
     this.timeForm = 'other'
     this.level = 0
     this.host = ''
@@ -175,10 +188,14 @@ export class LineParser {
   }
 
   #lookForLevel(b: Buffer, from: number, end: number): void {
-    this.level = findLevel(b, from, end)
+    const level = findLevel(b, from, end, LEVEL_WINDOW_BYTES + SHIFT_BYTES_MAX)
     this.#see(levelSeenTo)
-    if (this.levelFrom < 0) this.levelFrom = from
-    else this.secondLevelFrom = from
+    if (level > 0) {
+      const bytes = levelAt - from
+      this.isLevelSteady &&= bytes < LEVEL_WINDOW_BYTES - SHIFT_BYTES_MAX && !this.#hasLookedForLevel
+      this.level = bytes < LEVEL_WINDOW_BYTES ? level : 0
+    }
+    this.#hasLookedForLevel = true
   }
 
   /** @returns whether #time was read */
