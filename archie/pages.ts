@@ -15,12 +15,13 @@ const SOCKET_IO_CLIENT = join(
   'dist/socket.io.esm.min.js',
 )
 
-const PAGES: Record<string, string> = {
-  '/': 'live.html',
-  '/search': 'search.html',
-  '/history': 'history.html',
-  '/status': 'status.html',
-}
+/** Each is web/NAME.html within web/layout.html, and web/NAME.ts. */
+const PAGES = [
+  { path: '/', name: 'live', title: 'Live', classes: 'live' },
+  { path: '/search', name: 'search', title: 'Search', classes: 'search' },
+  { path: '/history', name: 'history', title: 'History', classes: 'status history' },
+  { path: '/status', name: 'status', title: 'Status', classes: 'status' },
+]
 
 /** @param bucks their HTTP addresses: the pages may connect to these and to archie, nothing else */
 export function addPages(app: FastifyInstance, bucks: string[]): void {
@@ -54,12 +55,13 @@ export function addPages(app: FastifyInstance, bucks: string[]): void {
       .header('Cache-Control', 'no-cache')
       .send(content)
 
-  for (const [path, file] of Object.entries(PAGES)) {
+  for (const page of PAGES) {
+    const { path, name } = page
     app.get(path, { schema: { hide: true } }, async (request, reply) => {
       // /status is a page for a browser and JSON for a program.
       if (path === '/status' && !(request.headers.accept ?? '').includes('text/html'))
         return reply.redirect('/api/v1/status')
-      return send(reply, 'text/html', await load(file))
+      return send(reply, 'text/html', pageOf(page, await load('layout.html'), await load(`${name}.html`)))
     })
   }
   app.get<{ Params: { name: string } }>('/web/:name', { schema: { hide: true } }, async (request, reply) => {
@@ -70,6 +72,13 @@ export function addPages(app: FastifyInstance, bucks: string[]): void {
       throw new HttpProblem(404, 'Not found', `there is no ${name.slice(0, 100)}`)
     return send(reply, parts[1] === 'css' ? 'text/css' : 'text/javascript', await load(name))
   })
+}
+
+function pageOf({ path, name, title, classes }: (typeof PAGES)[number], layout: string, content: string): string {
+  const parts: Record<string, string> = { TITLE: title, NAME: name, CLASSES: classes, CONTENT: content }
+  return layout
+    .replace(/\b(TITLE|NAME|CLASSES|CONTENT)\b/g, part => parts[part])
+    .replace(`<a href="${path}">${title}</a>`, `<a href="${path}" aria-current="page">${title}</a>`)
 }
 
 async function read(folder: string, name: string): Promise<string> {

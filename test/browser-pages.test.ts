@@ -213,6 +213,37 @@ test('the pages', async t => {
     await page.context().close()
   })
 
+  t.test('search: what is found is shown at once, a long search can be stopped, and goes on from there', async t => {
+    const startMs = Date.now() - 3_600_000
+    const lines = Array.from({ length: 100 }, (_, i) => ({ text: `slow ${i}`, app: 'slow', timeMs: startMs + i }))
+    await site.index.add([site.pack(lines)], { manifests: [], gone: [] })
+    const quick = site.index.search.bind(site.index)
+    site.index.search = async function* (request, onDamage) {
+      let found = 0
+      for await (const event of quick(request, onDamage)) {
+        yield event
+        if (++found % 10 === 0) await site.world.clock.sleep(500, request.signal)
+      }
+    }
+    const { page, faults } = await openPage(browser, `${site.url}/search?q=slow&range=1d`)
+    const rows = page.locator('.found .line')
+    await page.locator('#stop').waitFor()
+    await rows.nth(9).waitFor()
+    t.ok(await page.locator('#progress').isVisible())
+    await page.click('#stop')
+    await page.locator('#summary', { hasText: /^stopped: \d+ of \d+ blocks/ }).waitFor()
+    const shown = await rows.count()
+    t.ok(shown >= 10 && shown < 100, `${shown} lines`)
+    t.equal(await page.locator('#stop').isVisible(), false)
+    t.equal(await page.locator('#progress').isVisible(), false)
+    site.index.search = quick
+    await page.click('#more')
+    await rows.nth(99).waitFor()
+    t.equal(await rows.count(), 100)
+    t.same(faults, [])
+    await page.context().close()
+  })
+
   t.test('status names bucks, tailer and stores, and the ledger', async t => {
     const { page, faults } = await openPage(browser, `${site.url}/status`)
     await page.locator('#bucks-table tr', { hasText: 'buck2' }).waitFor()

@@ -1,11 +1,13 @@
 // The search page: recent days or the archive, the newest first, with volume and the most frequent values. All that is
 // asked for stands in the URL.
-import { ApiError, getJson, type Parameters, type SearchAnswer } from './api.ts'
+import type { EventJson } from '../shared/event-json.ts'
+import { ApiError, getJson, type Parameters, streamSearch } from './api.ts'
 import { drawVolume, type Volume } from './chart.ts'
 import { Details } from './details.ts'
 import { byId, count, el, highlighted, wordsOf } from './dom.ts'
 import { isTyping, readFilter, showProblem, watchSlash, writeFilter } from './filter-bar.ts'
 import { clockText, type Line, lineFromSearch, timeNsText } from './line.ts'
+import { Running } from './running.ts'
 
 const PAGE = 200
 /** Rows in the document: more than anybody reads, less than a browser suffers from. */
@@ -29,7 +31,7 @@ const more = byId<HTMLButtonElement>('more')
 const details = new Details(byId('details'), narrow)
 let shown = new Map<string, Line>()
 let oldest: Line | undefined
-let running: AbortController | undefined
+let running: Running | undefined
 
 watchSlash(byId<HTMLInputElement>('q'))
 form.addEventListener('submit', event => {
@@ -42,6 +44,7 @@ form.addEventListener('change', event => {
   if (isChoice && value('range') !== 'own') go()
 })
 more.addEventListener('click', () => void loadMore())
+byId('stop').addEventListener('click', () => running?.stop.abort())
 window.addEventListener('popstate', () => fromUrl())
 document.addEventListener('keydown', event => {
   if (event.key === 'Escape' && details.isOpen && !isTyping(event)) details.close()
@@ -109,28 +112,31 @@ function parameters(): Parameters {
 }
 
 async function search(): Promise<void> {
-  running?.abort()
-  const own = new AbortController()
+  running?.stop.abort()
+  const own = new Running()
   running = own
   showProblem()
   details.close()
   shown = new Map()
   oldest = undefined
   list.replaceChildren()
-  list.classList.add('loading')
   byId('damages').replaceChildren()
   byId('empty').hidden = true
   byId('summary').textContent = 'searching …'
+  byId('chart').replaceChildren()
+  byId('top').replaceChildren()
   more.hidden = true
   const asked = parameters()
+  let isFound = false
   try {
-    const answer = await getJson<SearchAnswer>('/api/v1/search', { ...asked, order: 'newest', limit: PAGE }, own.signal)
-    show(answer)
-    if (answer.events.length === 0) {
+    await find({ ...asked, limit: PAGE }, own)
+    isFound = true
+    if (shown.size === 0) {
       byId('empty').textContent =
         'Nothing found. Try a longer time range, fewer words, *part* of a word, or the archive.'
       byId('empty').hidden = false
     }
+    own.show('counting …')
     // Volume first: top shares its pass at archie.
     const [volume, { top }] = await Promise.all([
       getJson<Volume>('/api/v1/volume', asked, own.signal),
@@ -146,13 +152,44 @@ async function search(): Promise<void> {
     showTops(top)
     await showShapes(asked, own.signal)
   } catch (error) {
-    if (own.signal.aborted) return
+    if (running !== own) return
+    if (own.signal.aborted) {
+      byId('summary').textContent = own.words()
+      if (!isFound) more.hidden = shown.size === 0 || shown.size >= ROWS_MAX
+      return
+    }
     byId('summary').textContent = ''
     byId('chart').replaceChildren()
     showError(error)
   } finally {
-    if (running === own) list.classList.remove('loading')
+    own.end()
   }
+}
+
+/** Shows what is found as it comes. Answers whether there is more. */
+async function find(asked: Parameters, own: Running): Promise<boolean> {
+  const words = wordsOf(value('q'))
+  const damages: string[] = []
+  const answer = await streamSearch(
+    { ...asked, order: 'newest' },
+    {
+      events: events => show(events, words),
+      damage: ({ where, reason }) => {
+        damages.push(`${where}: ${reason}`)
+        showDamages(damages)
+      },
+      progress: done => own.progress(done),
+    },
+    own.signal,
+  )
+  showDamages(damages)
+  const isFull = shown.size >= ROWS_MAX
+  more.hidden = !answer.more || isFull
+  if (answer.more && isFull) {
+    const text = `${count(ROWS_MAX)} lines are shown: narrow the search, or use bucktail search for all.`
+    list.append(el('li', { class: 'quiet empty', text }))
+  }
+  return answer.more
 }
 
 /**
@@ -161,7 +198,11 @@ async function search(): Promise<void> {
  */
 async function loadMore(): Promise<void> {
   if (!oldest) return
+  running?.stop.abort()
+  const own = new Running()
+  running = own
   const before = shown.size
+  const summary = byId('summary').textContent
   more.disabled = true
   try {
     const until = timeNsText(oldest.timeNs + 1n)
@@ -170,40 +211,32 @@ async function loadMore(): Promise<void> {
       limit <= LIMIT_MAX && shown.size === before;
       limit = limit < LIMIT_MAX ? Math.min(LIMIT_MAX, limit * 5) : limit + 1
     ) {
-      const answer = await getJson<SearchAnswer>('/api/v1/search', { ...parameters(), until, order: 'newest', limit })
-      show(answer)
-      if (!answer.more) break
+      if (!(await find({ ...parameters(), until, limit }, own))) break
     }
+    byId('summary').textContent = summary
   } catch (error) {
-    showError(error)
+    if (running !== own) return
+    if (!own.signal.aborted) return showError(error)
+    byId('summary').textContent = own.words()
   } finally {
     more.disabled = false
+    own.end()
   }
 }
 
-function show(answer: SearchAnswer): void {
-  const words = wordsOf(value('q'))
-  for (const event of answer.events) {
+function show(events: EventJson[], words: string[]): void {
+  for (const event of events) {
     if (shown.has(event.id)) continue
     const line = lineFromSearch(event, 0)
     shown.set(line.id, line)
     list.append(makeRow(line, words))
     oldest = line
   }
-  more.hidden = !answer.more || shown.size >= ROWS_MAX
-  byId('damages').replaceChildren(
-    ...answer.damages.map(({ where, reason }) =>
-      el('p', { class: 'damage', text: `Not all was searched. ${where}: ${reason}` }),
-    ),
-  )
-  if (answer.more && shown.size >= ROWS_MAX) {
-    list.append(
-      el('li', {
-        class: 'quiet empty',
-        text: `${count(ROWS_MAX)} lines are shown: narrow the search, or use bucktail search for all.`,
-      }),
-    )
-  }
+}
+
+function showDamages(damages: string[]): void {
+  const texts = damages.map(text => el('p', { class: 'damage', text: `Not all was searched. ${text}` }))
+  byId('damages').replaceChildren(...texts)
 }
 
 function makeRow(line: Line, words: string[]): HTMLElement {
