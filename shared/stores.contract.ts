@@ -55,6 +55,18 @@ export function testEventStore(t: Test, place: OpenPlace): void {
     }
   })
 
+  promise('where nothing was ever added everything is empty, and nothing is an error', async (t, open) => {
+    const store = await open()
+    t.same(await all(store), [])
+    t.same(await store.totals(), [])
+    t.same(await store.words(), { manifests: [], gone: [] })
+    t.same([...(await store.sequences())], [])
+    t.same([...(await store.rangesOf([sourceName('a')]))], [])
+    t.match(await store.summarise({ query: parseQuery(''), volume: true, tops: ['hosts'] }), { events: 0, lines: 0 })
+    t.match(await store.summarise({ query: parseQuery('"a phrase"') }), { events: 0, lines: 0 })
+    await store.tidy()
+  })
+
   promise('what is known of an event comes back with it: guessed time, continued, redacted', async (t, open) => {
     const store = await open()
     const lines = Array.from({ length: 8 }, (_, flags) => ({ text: `flags ${flags}\n`, flags }))

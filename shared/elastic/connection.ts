@@ -2,8 +2,9 @@
 //
 // Bodies and headers are plain JSON without a version, so that servers of 8 and 9 both take them; the client by itself
 // would name its own version, which older servers refuse. `info()` is never asked: a small or guarded cluster may lack it.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, errors } from '@elastic/elasticsearch'
-import { ElasticError, ElasticUnreachableError, errorOf } from './errors.ts'
+import { ElasticBusyError, ElasticError, ElasticUnreachableError, errorOf } from './errors.ts'
 
 export interface ElasticAccess {
   /** URLs. With several, one that does not answer is passed over. */
@@ -28,7 +29,17 @@ export interface Ask {
   timeoutMs?: number
 }
 
+/** Of an answer to several questions. */
+interface Part {
+  status?: number
+  error?: { type?: string; reason?: string }
+}
+
 const TIMEOUT_MS = 30_000
+/** A day that has just begun: its index is there, and its shards a moment later. Three seconds in all. */
+const MISSING_SHARDS = new Set(['search_phase_execution_exception', 'no_shard_available_action_exception'])
+const SHARDS_TRIES_MAX = 7
+const SHARDS_WAIT_MS = 50
 /** Sockets per node. */
 const SOCKETS_MAX = 8
 
@@ -55,6 +66,18 @@ export class ElasticConnection {
 
   /** The answer's body. Rejects with the signal's reason, or an ElasticError of the kind that says what can be done. */
   async ask<T>(ask: Ask): Promise<T> {
+    for (let tries = 1, waitMs = SHARDS_WAIT_MS; ; tries++, waitMs *= 2) {
+      try {
+        return await this.#ask<T>(ask)
+      } catch (error) {
+        if (tries >= SHARDS_TRIES_MAX || !(error instanceof ElasticBusyError && MISSING_SHARDS.has(error.type)))
+          throw error
+        await sleep(waitMs, undefined, { ...(ask.signal && { signal: ask.signal }) })
+      }
+    }
+  }
+
+  async #ask<T>(ask: Ask): Promise<T> {
     const { what, method = 'POST', path, body, bulk, signal, timeoutMs = TIMEOUT_MS } = ask
     // Half an answer would make all that the missing shards hold look lost.
     const query = path.endsWith('_search') ? { allow_partial_search_results: false, ...ask.query } : ask.query
@@ -74,7 +97,9 @@ export class ElasticConnection {
         requestTimeout: timeoutMs,
         maxRetries: this.#retries,
         ...(signal && { signal }),
-      })) as T & { _shards?: { failed: number } }
+      })) as T & { _shards?: { failed: number }; responses?: Part[] }
+      const refused = answer.responses?.find(({ error, status }) => error && status === 503)
+      if (refused) throw errorOf(what, 503, refused.error?.type ?? '', refused.error?.reason ?? '')
       if (method === 'POST' && (answer._shards?.failed ?? 0) > 0) {
         throw new ElasticError(`${what}: not all shards answered (${JSON.stringify(answer._shards).slice(0, 300)})`)
       }

@@ -32,13 +32,16 @@ test('a history is an index of Elasticsearch; an export from Elasticsearch resto
     return answer.ok ? ((await answer.json()) as { count: number }).count : -1
   }
   const lines = readFileSync(file, 'utf8').split('\n').length - 1
+  const refusals: string[] = []
   const sum = async () => {
     const answer = await fetch(`${up.url}/api/v1/sources`)
+    if (!answer.ok) refusals.push(await answer.text())
     if (!answer.ok) return 0
     const { sources } = (await answer.json()) as { sources: { recent?: { lines: number } }[] }
     return sources.reduce((total, { recent }) => total + (recent?.lines ?? 0), 0)
   }
   await until('all is indexed', async () => (await sum()) === lines, 60_000)
+  t.same(refusals, [], 'sources are told from the first moment on, also while Elasticsearch has no index yet')
 
   const made = await run(['history', '1h', 'now', ...archie])
   t.equal(made.code, 0, made.stderr)
