@@ -1,4 +1,4 @@
-// `node bench/archive.ts --from FOLDER [--kinds Apache,HDFS] [--mb 64] [--block-mb 16] [--level 9]`: what an archive
+// `node bench/archive.ts --from FOLDER [--kinds Apache,HDFS] [--mb 64] [--block-mb 8] [--level 6]`: what an archive
 // comes to. Each log of the folder (bench/grow.ts makes them) is cut into packets of 1 MB as the tailer cuts them; these
 // are merged into segments as the porter merges them; the segments are decoded and compared with the log. Beside it
 // gzip -6 and xz -9 of the same bytes (sizes are remembered by hash: they take minutes and never change). CPU seconds of
@@ -35,8 +35,8 @@ const { values } = parseArgs({
     from: { type: 'string' },
     kinds: { type: 'string' },
     mb: { type: 'string', default: '64' },
-    'block-mb': { type: 'string', default: '16' },
-    level: { type: 'string', default: '9' },
+    'block-mb': { type: 'string', default: '8' },
+    level: { type: 'string', default: '6' },
     out: { type: 'string' },
     peers: { type: 'boolean', default: true },
   },

@@ -102,8 +102,8 @@ export class SegmentStore implements EventStore {
   /** A damaged catalogue does not keep it from opening: what is whole can be searched. */
   static async open(objects: ObjectStore, options: SegmentStoreOptions): Promise<SegmentStore> {
     const full = {
-      blockBytes: 16 * 1024 * 1024,
-      zstdLevel: 9,
+      blockBytes: 8 * 1024 * 1024,
+      zstdLevel: 6,
       takeOverBytes: Number.POSITIVE_INFINITY,
       tidyBelowBytes: 8 * 1024 * 1024,
       graceMs: 60 * 60 * 1000,

@@ -55,6 +55,8 @@ const EMPTY_EVENTS_MAX = 65_536
 const TEXT_MATCH_MIN = 6
 /** Up to here both are tried: it takes little. */
 const TRIED_BYTES_MAX = 256 * 1024
+/** Of longer texts so much decides whether looking for matches pays at all: digits of ids have none. */
+const TRIED_SHARE = 1 / 8
 /** Up to this level zstd looks for long matches only. */
 const FAST_LEVEL_MAX = 3
 /** Allocated at once on the word of a header that may be wrong. */
@@ -256,10 +258,14 @@ function inflate(frame: Buffer, bytes: number): Buffer {
 
 function deflateTexts(raw: Buffer, level: number): Buffer {
   if (level <= FAST_LEVEL_MAX) return deflate(raw, level)
-  const long = deflate(raw, level, { [constants.ZSTD_c_minMatch]: TEXT_MATCH_MIN })
-  if (raw.length > TRIED_BYTES_MAX) return long
-  const any = deflate(raw, level)
-  return any.length < long.length ? any : long
+  const long = (bytes: Buffer) => deflate(bytes, level, { [constants.ZSTD_c_minMatch]: TEXT_MATCH_MIN })
+  if (raw.length > TRIED_BYTES_MAX) {
+    const from = raw.length >> 1
+    const sample = raw.subarray(from, from + raw.length * TRIED_SHARE)
+    return deflate(sample, 1).length <= long(sample).length ? deflate(raw, 1) : long(raw)
+  }
+  const [tried, any] = [long(raw), deflate(raw, level)]
+  return any.length < tried.length ? any : tried
 }
 
 function deflate(raw: Buffer, level: number, params: Record<number, number> = {}): Buffer {
