@@ -4,30 +4,37 @@
 export type i32 = number
 
 const PAGE_BYTES = 65536
+const PAGES_AT_LEAST = 16
 /** Reads may run so far behind what is reserved, writes of `copy` too: nothing of value lies there. */
 export const SLACK_BYTES: i32 = 64
 
-let bytes = new Uint8Array(PAGE_BYTES)
-let words = new Int32Array(bytes.buffer)
+// WebAssembly's kind of memory without WebAssembly's code: it grows in place. An ArrayBuffer that is copied into a larger
+// one takes both while that goes on, and all the room that was only reserved.
+let memory = new WebAssembly.Memory({ initial: 1 })
+let bytes = new Uint8Array(memory.buffer)
+let words = new Int32Array(memory.buffer)
 
-/** Makes addresses below `end` usable, the bytes so far kept. Grows by a quarter at least, so that copying stays rare. */
+/** Makes addresses below `end` usable, the bytes so far kept. Throws a RangeError if there is no memory. */
 export function reserve(end: i32): void {
   if (end <= bytes.length) return
-  const larger = new Uint8Array(Math.ceil(Math.max(end, bytes.length * 1.25) / PAGE_BYTES) * PAGE_BYTES)
-  larger.set(bytes)
-  bytes = larger
-  words = new Int32Array(larger.buffer)
+  memory.grow(Math.max(PAGES_AT_LEAST, Math.ceil((end - bytes.length) / PAGE_BYTES)))
+  lookAgain()
+}
+
+function lookAgain(): void {
+  bytes = new Uint8Array(memory.buffer)
+  words = new Int32Array(memory.buffer)
 }
 
 /** Not for the modules of the core: the host's view. */
 export function memoryBuffer(): ArrayBuffer {
-  return bytes.buffer
+  return memory.buffer
 }
 
 /** Not for the modules of the core: gives a large memory back. */
 export function forgetMemory(): void {
-  bytes = new Uint8Array(PAGE_BYTES)
-  words = new Int32Array(bytes.buffer)
+  memory = new WebAssembly.Memory({ initial: 1 })
+  lookAgain()
 }
 
 export function load8(at: i32): i32 {
