@@ -1,7 +1,7 @@
 // Where the archive is, by the settings: a folder, or a bucket. Beside it are the lease, decisions and tasks.
 import type { Settings } from '../config/schema.ts'
 import { FolderStore } from '../shared/folder-store.ts'
-import { S3Store } from '../shared/s3/s3-store.ts'
+import type { S3Store } from '../shared/s3/s3-store.ts'
 import type { ObjectStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { foldersOf } from './settings.ts'
@@ -41,7 +41,9 @@ export function isArchiveTrusted({ archive }: Settings): boolean {
   return archive.trust ?? archive.kind === 's3'
 }
 
-function inBucket(archive: Settings['archive'], world: World): ArchiveObjects {
+async function inBucket(archive: Settings['archive'], world: World): Promise<ArchiveObjects> {
+  // A large library: only where it is needed, so that all else starts sooner.
+  const { S3Store } = await import('../shared/s3/s3-store.ts')
   const { access_key, secret_key } = archive
   const objects = new S3Store(
     {

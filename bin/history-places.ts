@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path'
 import type { Settings } from '../config/schema.ts'
 import type { CopyTask } from '../shared/copy-task.ts'
-import { ElasticStore } from '../shared/elastic/elastic-store.ts'
+import type { ElasticStore } from '../shared/elastic/elastic-store.ts'
 import { FolderStore } from '../shared/folder-store.ts'
 import { SegmentStore, type SegmentStoreOptions } from '../shared/segment-store.ts'
 import type { EventStore } from '../shared/stores.ts'
@@ -38,7 +38,7 @@ export function historyPlaces(
   const forget = async (id: string): Promise<void> => {
     const store = await opened.get(id)
     opened.delete(id)
-    if (store instanceof ElasticStore) await store.close()
+    if (store && isElastic(store)) await store.close()
   }
   return {
     open(id) {
@@ -54,7 +54,7 @@ export function historyPlaces(
     async drop(id) {
       if (settings.index.kind === 'elasticsearch') {
         const store = await this.open(id)
-        if (store instanceof ElasticStore) await store.drop()
+        if (isElastic(store)) await store.drop()
       } else await removeAll(world.disk, folder(id))
       await forget(id)
     },
@@ -62,6 +62,11 @@ export function historyPlaces(
       for (const id of [...opened.keys()]) await forget(id)
     },
   }
+}
+
+/** A SegmentStore needs no closing. */
+function isElastic(store: EventStore): store is ElasticStore {
+  return 'close' in store
 }
 
 /** Where a copy goes that is neither to the index nor to the archive. */

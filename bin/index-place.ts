@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Settings } from '../config/schema.ts'
-import { ElasticStore } from '../shared/elastic/elastic-store.ts'
+import type { ElasticStore } from '../shared/elastic/elastic-store.ts'
 import { FolderStore } from '../shared/folder-store.ts'
 import { SegmentStore, type SegmentStoreOptions } from '../shared/segment-store.ts'
 import type { EventStore } from '../shared/stores.ts'
@@ -31,7 +31,7 @@ export async function openIndexPlace(
   searcher?: SegmentStoreOptions['searcher'],
 ): Promise<IndexPlace> {
   if (settings.index.kind === 'elasticsearch') {
-    const index = elasticPlace(settings, world, 'recent')
+    const index = await elasticPlace(settings, world, 'recent')
     return {
       index,
       name: `${index.alias} in Elasticsearch at ${settings.index.nodes.join(', ')}`,
@@ -60,7 +60,13 @@ export async function openIndexPlace(
 }
 
 /** @param place  `recent`, or `history-<id>` */
-export function elasticPlace({ index, environment, data }: Settings, world: World, place: string): ElasticStore {
+export async function elasticPlace(
+  { index, environment, data }: Settings,
+  world: World,
+  place: string,
+): Promise<ElasticStore> {
+  // A large library: only where it is needed, so that all else starts sooner.
+  const { ElasticStore } = await import('../shared/elastic/elastic-store.ts')
   const { nodes, api_key, username, password, shards, mode } = index
   return new ElasticStore({
     world,
