@@ -4,16 +4,20 @@
 // The bytes of the first packet are gone with the bucks. The copy keeps tailer, epoch, sequence and bucket of the events'
 // origin and gets the sum of its own bytes, mostly another one: one id with two sums is two packets, which every store
 // takes as such, and should the first turn up again, its events are there already, by identity.
-import { type Events, type FoundEvent, flagsOf, LEVELS, type Origin, type Run } from '../shared/events.ts'
+import type { FoundEvent, Origin } from '../shared/events.ts'
+import {
+  eventsOf,
+  isSameOrigin,
+  type Labels,
+  originOf,
+  PACKET_EVENTS_MAX,
+  PACKET_TEXT_BYTES,
+} from '../shared/found-packets.ts'
 import type { SourceName } from '../shared/messages.ts'
 import { encodePacket, type Packet } from '../shared/packet.ts'
 import { parseQuery } from '../shared/query.ts'
 import type { RangeSet } from '../shared/ranges.ts'
 import type { Damage, EventQuestion, EventStore, SourceTotals } from '../shared/stores.ts'
-
-/** A packet is cut at this, like a tailer's. */
-const TEXT_BYTES = 1024 * 1024
-const EVENTS_MAX = 32_768
 
 export interface CopyRequest {
   /** Every source to look at, with the ranges to copy. */
@@ -37,8 +41,8 @@ export async function* copyOf(store: EventStore, request: CopyRequest): AsyncGen
       if (request.signal.aborted) return
       const origin = originOf(event)
       if (!origin || !ranges.overlaps(event.from, event.to) || !request.isWanted(origin, event)) continue
-      const isFull = group && (group.bytes >= TEXT_BYTES || group.events.length >= EVENTS_MAX)
-      if (group && (isFull || !isSame(group.origin, origin))) {
+      const isFull = group && (group.bytes >= PACKET_TEXT_BYTES || group.events.length >= PACKET_EVENTS_MAX)
+      if (group && (isFull || !isSameOrigin(group.origin, origin))) {
         yield encodePacket(group.origin, eventsOf(totals, group.events))
         group = undefined
       }
@@ -64,8 +68,8 @@ export async function* searchedPackets(
       onDamage({ where: event.id, reason: 'its origin (tailer, epoch, sequence) is not known: it cannot be copied' })
       continue
     }
-    const isFull = group && (group.bytes >= TEXT_BYTES || group.events.length >= EVENTS_MAX)
-    if (group && (isFull || group.totals.source !== event.source || !isSame(group.origin, origin))) {
+    const isFull = group && (group.bytes >= PACKET_TEXT_BYTES || group.events.length >= PACKET_EVENTS_MAX)
+    if (group && (isFull || group.totals.source !== event.source || !isSameOrigin(group.origin, origin))) {
       yield [encodePacket(group.origin, eventsOf(group.totals, group.events))]
       group = undefined
     }
@@ -76,64 +80,6 @@ export async function* searchedPackets(
   }
   if (group) yield [encodePacket(group.origin, eventsOf(group.totals, group.events))]
 }
-
-function originOf(event: FoundEvent): Origin | undefined {
-  const { tailer, epoch, sequence, bucket } = event
-  if (tailer === undefined || epoch === undefined || sequence === undefined || bucket === undefined) return undefined
-  return { tailer, epoch, sequence, bucket }
-}
-
-function isSame(a: Origin, b: Origin): boolean {
-  return a.sequence === b.sequence && a.epoch === b.epoch && a.tailer === b.tailer && a.bucket === b.bucket
-}
-
-/** Columns of events of one source, in order of offset. */
-function eventsOf(source: Labels, found: FoundEvent[]): Events {
-  const runs: Run[] = []
-  const names: string[] = ['']
-  const numbers = new Map<string, number>()
-  const nameOf = (name: string, own: string): number => {
-    if (name === own) return 0
-    let number = numbers.get(name)
-    if (number === undefined) {
-      number = names.push(name) - 1
-      numbers.set(name, number)
-    }
-    return number
-  }
-  const events: Events = {
-    runs,
-    bytes: Buffer.concat(found.map(event => event.bytes)),
-    ends: new Uint32Array(found.length),
-    lines: Uint16Array.from(found, event => event.lines),
-    times: BigInt64Array.from(found, event => event.timeNs),
-    levels: Uint8Array.from(found, event => LEVELS.indexOf(event.level)),
-    flags: Uint8Array.from(found, flagsOf),
-    hosts: Uint16Array.from(found, event => nameOf(event.host, source.host)),
-    apps: Uint16Array.from(found, event => nameOf(event.app, source.app)),
-    names,
-  }
-  let end = 0
-  found.forEach((event, i) => {
-    end += event.bytes.length
-    events.ends[i] = end
-    const run = runs.at(-1)
-    if (run && run.to === event.from && run.path === event.path) {
-      run.to = event.to
-      run.events++
-    } else {
-      const { host, app, start, parent } = source
-      const { from, to, path } = event
-      runs.push({
-        ...{ source: source.source, host, path, app, from, to, start, events: 1 },
-        ...(parent !== undefined && { parent }),
-      })
-    }
-  })
-  return events
-}
-
-type Labels = Pick<SourceTotals, 'source' | 'host' | 'app' | 'start' | 'parent'>
 
 export interface Gap {
   totals: SourceTotals

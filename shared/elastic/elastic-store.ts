@@ -19,6 +19,7 @@ import { RangeSet } from '../ranges.ts'
 import type {
   Added,
   Damage,
+  EventQuestion,
   EventStore,
   SearchRequest,
   SourceTotals,
@@ -31,6 +32,7 @@ import { Addition } from './addition.ts'
 import { Bulk, type Outcome } from './bulk.ts'
 import { bodiesOf } from './bulk-body.ts'
 import { type ElasticAccess, ElasticConnection } from './connection.ts'
+import { packetsOut } from './copy-out.ts'
 import { ElasticError, IndexMissingError } from './errors.ts'
 import { Holdings } from './holdings.ts'
 import { Indexes } from './indexes.ts'
@@ -124,6 +126,13 @@ export class ElasticStore implements EventStore {
 
   async *search(request: SearchRequest, _onDamage?: (damage: Damage) => void): AsyncGenerator<FoundEvent> {
     yield* searchElastic(this.#connection, this.#names.alias, request)
+  }
+
+  async *eventPackets(request: EventQuestion, onDamage: (damage: Damage) => void = () => {}): AsyncGenerator<Packet[]> {
+    await this.#refresh(request.signal)
+    const sources = new Map<SourceName, SourcePart>()
+    for (const day of this.#holdings.days.values()) for (const part of day.sources.values()) addPart(sources, part)
+    yield* packetsOut(this.#connection, this.#names.alias, request, source => sources.get(source), onDamage)
   }
 
   summarise(request: SummaryRequest): Promise<Summary> {

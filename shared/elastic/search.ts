@@ -72,9 +72,11 @@ export async function* hitsOf(
     /** False: marks, too. */
     eventsOnly?: boolean
     sourceFields?: string[] | boolean
+    /** Asks for a page while the one before is looked at: for who takes all. */
+    isAhead?: boolean
   },
 ): AsyncGenerator<Hit> {
-  const { query, sort, pageMax = PAGE_EVENTS_MAX, signal, eventsOnly = true, sourceFields } = asked
+  const { query, sort, pageMax = PAGE_EVENTS_MAX, signal, eventsOnly = true, sourceFields, isAhead = false } = asked
   const what = 'search failed'
   let pit: string
   try {
@@ -89,32 +91,41 @@ export async function* hitsOf(
     if (error instanceof IndexMissingError) return
     throw error
   }
+  const pageAfter = async (after?: unknown[]): Promise<Hit[]> => {
+    const answer = await connection.ask<{ hits: { hits: Hit[] }; pit_id?: string }>({
+      what,
+      path: '_search',
+      query: { filter_path: 'pit_id,hits.hits._id,hits.hits._index,hits.hits._source,hits.hits.sort' },
+      body: {
+        pit: { id: pit, keep_alive: KEEP_ALIVE },
+        size: pageMax,
+        track_total_hits: false,
+        query: eventsOnly ? { bool: { filter: [IS_EVENT, query] } } : query,
+        sort,
+        ...(sourceFields !== undefined && { _source: sourceFields }),
+        ...(after && { search_after: after }),
+      },
+      timeoutMs: SEARCH_MS_MAX,
+      ...(signal && { signal }),
+    })
+    pit = answer.pit_id ?? pit
+    return answer.hits?.hits ?? []
+  }
+  let ahead: Promise<Hit[]> | undefined
   try {
-    let after: unknown[] | undefined
-    for (;;) {
-      const answer = await connection.ask<{ hits: { hits: Hit[] }; pit_id?: string }>({
-        what,
-        path: '_search',
-        query: { filter_path: 'pit_id,hits.hits._id,hits.hits._index,hits.hits._source,hits.hits.sort' },
-        body: {
-          pit: { id: pit, keep_alive: KEEP_ALIVE },
-          size: pageMax,
-          track_total_hits: false,
-          query: eventsOnly ? { bool: { filter: [IS_EVENT, query] } } : query,
-          sort,
-          ...(sourceFields !== undefined && { _source: sourceFields }),
-          ...(after && { search_after: after }),
-        },
-        timeoutMs: SEARCH_MS_MAX,
-        ...(signal && { signal }),
-      })
-      const hits = answer.hits?.hits ?? []
-      pit = answer.pit_id ?? pit
+    for (let hits = await pageAfter(); ; ) {
+      const after = hits.at(-1)?.sort
+      const isLast = hits.length < pageMax
+      if (isAhead && !isLast) {
+        ahead = pageAfter(after)
+        ahead.catch(() => undefined) // told when it is its turn
+      }
       yield* hits
-      if (hits.length < pageMax) return
-      after = hits[hits.length - 1].sort
+      if (isLast) return
+      hits = await (ahead ?? pageAfter(after))
     }
   } finally {
+    await ahead?.catch(() => undefined)
     await connection
       .ask({ what: 'snapshot not closed', method: 'DELETE', path: '_pit', body: { id: pit } })
       .catch(() => undefined) // it closes by itself
