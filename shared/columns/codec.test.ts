@@ -133,6 +133,23 @@ test('a date that is none is not taken for the day that was met before it', t =>
   t.end()
 })
 
+test('a block takes at most ten bytes of memory per byte of its text', t => {
+  const bytes = 4_000_000
+  for (const log of logTexts(500_000)) {
+    const text = Buffer.alloc(bytes, log)
+    for (const mode of MODES) {
+      const core = openWasmCore() ?? openJsCore()
+      const codec = createCodec(core)
+      // What is reserved: of it about half is ever touched.
+      const streams = codec.encode(text, { mode, tokens: true })?.streams.map(stream => Buffer.from(stream))
+      t.ok(core.memory.byteLength <= 10 * bytes, `${mode}: ${core.memory.byteLength}`)
+      if (streams) t.ok(codec.decode(streams, bytes).equals(text))
+      core.forget()
+    }
+  }
+  t.end()
+})
+
 test('random texts come back', { timeout: 0 }, t => {
   t.comment(`BUCKTAIL_TEST_SEED=${SEED}`)
   const logs = logTexts(100_000)

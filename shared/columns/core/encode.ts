@@ -275,7 +275,7 @@ function numberTemplates(): void {
 function placeAndWrite(bytes: i32, lacksLineEnd: i32, withTokens: i32): void {
   byNumber = aligned(nextVariable + SLACK_BYTES)
   order = aligned(byNumber + keptCount * 4 + 16)
-  let place = placeColumns(aligned(order + lineCount * 4 + keptCount * 8 + 16), lineCount, bytes)
+  let place = placeColumns(aligned(order + lineCount * 4 + keptCount * 8 + 16), lineCount, bytes >> 1)
   reserve(place)
   clearColumns()
 
