@@ -121,13 +121,17 @@ function readSettingsFile(path: string): SettingsFile {
 }
 
 function applyEnvironment(tree: Tree, environment: NodeJS.ProcessEnv, places: Map<string, string>): Mistake[] {
-  const keys = new Map(settingKeys().map(key => [key.variable, key]))
   const warnings: Mistake[] = []
-  for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith('BUCKTAIL_') || value === undefined) continue
+  const given = Object.entries(environment).filter(
+    ([variable]) => variable.startsWith('BUCKTAIL_') && !OTHER_VARIABLES.has(variable),
+  )
+  // To find all keys in the schema takes a while.
+  if (given.length === 0) return warnings
+  const keys = new Map(settingKeys().map(key => [key.variable, key]))
+  for (const [variable, value] of given) {
+    if (value === undefined) continue
     const key = keys.get(variable)
     if (key === undefined) {
-      if (OTHER_VARIABLES.has(variable)) continue
       const near = nearestName(variable, [...keys.keys()])
       const hint = near === undefined ? '' : `; did you mean ${near}?`
       warnings.push({ where: variable, message: `no setting has this name, it is ignored${hint}` })

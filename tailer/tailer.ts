@@ -194,6 +194,11 @@ export class Tailer {
   figures(): SourceRow[] {
     return this.#life!.figures()
   }
+
+  /** Lines were read since the start, and all that were are at two bucks. */
+  get hasDelivered(): boolean {
+    return this.#life!.hasDelivered
+  }
 }
 
 /** The tailer under one id: from the opening of an epoch to its farewell. */
@@ -358,6 +363,10 @@ class Life {
     return this.#figures.rows(
       [...this.#sources.all].filter(({ isExcluded, isFinished, isLeft }) => !isExcluded && !isFinished && !isLeft),
     )
+  }
+
+  get hasDelivered(): boolean {
+    return this.#bytes > 0 && this.#delivery.underReplicatedPackets === 0
   }
 
   readonly #pathOf = (source: string) => this.#sources.get(source)?.path ?? 'other'

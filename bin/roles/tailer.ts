@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../../config/schema.ts'
 import { parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
-import { startTailerFace } from '../../tailer/face.ts'
 import { Gateway } from '../../tailer/gateway.ts'
 import { followJournal, JOURNALD_APP } from '../../tailer/spool/journald.ts'
 import { sweepSpool } from '../../tailer/spool/sweep.ts'
@@ -16,11 +16,14 @@ import { foldersOf } from '../settings.ts'
 import type { RoleStart, RunningRole } from './role.ts'
 
 const SWEEP_EVERY_MS = 10_000
+/** The first lines go before the HTTP port is there: to load what it needs takes longer than to read and send them. */
+const FIRST_LINES_MS_MAX = 400
+const FIRST_LINES_LOOK_MS = 5
 
 /** What the tailer takes over while it runs. */
 const FOLLOWED = ['tailer.files', 'tailer.exclude', 'tailer.from', 'tailer.multiline', 'tailer.redact'] as const
 
-export async function startTailer({ settings, world, signal, isOnce }: RoleStart): Promise<RunningRole> {
+export async function startTailer({ settings, world, signal: toldToStop, isOnce }: RoleStart): Promise<RunningRole> {
   const { tailer: own } = settings
   checkFiles(own)
   const credentials = credentialsOf(settings, 'tailer')
@@ -52,10 +55,24 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
   )
   const { host, port } = parseAddress(own.http)!
   const gateway = own.gateway !== false && !isOnce ? new Gateway(world, spool) : undefined
-  const face = await startTailerFace(
-    { host, port },
-    { log: world.log, status: () => tailer.status(), figures: () => tailer.figures(), gateway },
-  )
+  const failed = new AbortController()
+  const signal = AbortSignal.any([toldToStop, failed.signal])
+  const ended = tailer.run(signal)
+  ended.catch(() => undefined) // told to who waits for the role
+  await Promise.race([ended, firstLinesOut(tailer)]).catch(() => undefined)
+  const face = await startFace().catch(async error => {
+    failed.abort(error)
+    await ended.catch(() => undefined)
+    lock.release()
+    throw error
+  })
+  async function startFace() {
+    const { startTailerFace } = await import('../../tailer/face.ts')
+    return startTailerFace(
+      { host, port },
+      { log: world.log, status: () => tailer.status(), figures: () => tailer.figures(), gateway },
+    )
+  }
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
   const sweep = async () => {
     const settled = new Set(tailer.status().settled)
@@ -75,7 +92,7 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
       : undefined
   return {
     listens: [`http ${face.address}`],
-    ended: tailer.run(signal),
+    ended,
     close: async () => {
       clearInterval(sweeping)
       await face.close()
@@ -90,6 +107,11 @@ export async function startTailer({ settings, world, signal, isOnce }: RoleStart
       return FOLLOWED
     },
   }
+}
+
+async function firstLinesOut(tailer: Tailer): Promise<void> {
+  const deadline = performance.now() + FIRST_LINES_MS_MAX
+  while (!tailer.hasDelivered && performance.now() < deadline) await sleep(FIRST_LINES_LOOK_MS)
 }
 
 /** The same when it is asked again: relative paths are from where the process was started. */
