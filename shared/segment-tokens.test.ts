@@ -174,6 +174,26 @@ test('of any text either form of the codec tells all tokens, and none that is no
   t.end()
 })
 
+test('of more tokens than a filter could hold the codec tells none, and takes no more memory', t => {
+  const core = openWasmCore() ?? openJsCore()
+  const codec = createCodec(core)
+  const letters = (n: number) => n.toString().replace(/\d/g, digit => 'abcdefghij'[Number(digit)])
+  const text = (word: (n: number) => string) =>
+    Buffer.from(Array.from({ length: 300_000 }, (_, n) => `${word(n)}\n`).join(''))
+  const encode = (bytes: Buffer) => {
+    const tokens = codec.encode(bytes, { tokens: true })?.analysis.tokens
+    if (!tokens) throw new Error('columns do not take the text')
+    t.ok(core.memory.byteLength <= 10 * bytes.length, `${core.memory.byteLength / bytes.length} bytes per byte`)
+    return TokenSet.of({ bytes, ends: Uint32Array.of(bytes.length) }, tokens).encode(ROOMY_BYTES)
+  }
+  const padding = 'one of three hundred'
+  t.ok(encode(Buffer.from(`${padding} a1\n`.repeat(10_000))))
+  t.equal(encode(text(n => `${letters(n)} ${letters(n)}x ${letters(n)}y`)), undefined, 'words')
+  const words = encode(text(n => `${padding.slice(n & 3)} ${n}a ${n}b ${n}c`))
+  t.equal(words?.[0], 1, 'scope: words only')
+  t.end()
+})
+
 test('what is no filter says so', async t => {
   const bytes = TokenSet.of(blockOf(texts('some words\n'))).encode(ROOMY_BYTES)!
   for (let length = 0; length < bytes.length; length++)

@@ -82,12 +82,13 @@ class HashSet {
 
 /** The tokens of a block, as hashes. */
 export class TokenSet {
-  readonly #words: HashSet
-  readonly #mixed: HashSet
+  /** Undefined: too many. */
+  readonly #words: HashSet | undefined
+  readonly #mixed: HashSet | undefined
 
   private constructor(tokens?: Tokens) {
-    this.#words = new HashSet(tokens?.plain)
-    this.#mixed = new HashSet(tokens?.mixed)
+    if (!tokens || tokens.plain) this.#words = new HashSet(tokens?.plain)
+    if (!tokens || tokens.mixed) this.#mixed = new HashSet(tokens?.mixed)
   }
 
   /**
@@ -110,12 +111,12 @@ export class TokenSet {
   }
 
   get size(): number {
-    return this.#words.size + this.#mixed.size
+    return (this.#words?.size ?? 0) + (this.#mixed?.size ?? 0)
   }
 
   /** Sorted. */
   get hashes(): number[] {
-    return [...new Set([...this.#words.values(), ...this.#mixed.values()])].sort((a, b) => a - b)
+    return [...new Set([...(this.#words?.values() ?? []), ...(this.#mixed?.values() ?? [])])].sort((a, b) => a - b)
   }
 
   /** The token around `at`, as the two that it is cut into. */
@@ -141,8 +142,8 @@ export class TokenSet {
         continue
       }
       if (kinds >= 2) {
-        if (kinds === 2) this.#words.add(hash)
-        else if (!isStampPiece(bytes, start, i)) this.#mixed.add(hash)
+        if (kinds === 2) this.#words?.add(hash)
+        else if (!isStampPiece(bytes, start, i)) this.#mixed?.add(hash)
       }
       hash = 0
       kinds = 0
@@ -152,9 +153,10 @@ export class TokenSet {
 
   /** @param bodyBytes  of the compressed block that it stands for. Undefined: no filter is small enough. */
   encode(bodyBytes: number): Buffer | undefined {
+    if (!this.#words) return undefined
     // A token may hash like one of the other kind.
-    const all = this.#words.with(this.#mixed)
-    return encodeScope(SCOPE_ALL, all.values(), bodyBytes) ?? encodeScope(SCOPE_WORDS, this.#words.values(), bodyBytes)
+    const all = this.#mixed && encodeScope(SCOPE_ALL, this.#words.with(this.#mixed).values(), bodyBytes)
+    return all ?? encodeScope(SCOPE_WORDS, this.#words.values(), bodyBytes)
   }
 }
 

@@ -74,12 +74,15 @@ export interface Analysis extends LineStamps {
   readonly tokens: Tokens | undefined
 }
 
-/** Hashes of the tokens of a text (shared/segment-tokens.ts): tables of open addressing, 0 for an empty place. */
+/**
+ * Hashes of the tokens of a text (shared/segment-tokens.ts): tables of open addressing, 0 for an empty place. Undefined
+ * where there are too many to be of use.
+ */
 export interface Tokens {
   /** Without a digit. */
-  readonly plain: Int32Array
+  readonly plain: Int32Array | undefined
   /** With letters and digits. */
-  readonly mixed: Int32Array
+  readonly mixed: Int32Array | undefined
 }
 
 export interface Encoded {
@@ -223,8 +226,8 @@ function formatsAt(memory: ArrayBuffer, count: number): StampFormat[] {
 
 function tokensAt(memory: ArrayBuffer): Tokens {
   const table = (k: number) => {
-    const [at, mask] = new Int32Array(memory, SETS + k * SET_BYTES, 2)
-    return new Int32Array(memory, at, mask + 1)
+    const [at, mask, , areTooMany] = new Int32Array(memory, SETS + k * SET_BYTES, 4)
+    return areTooMany ? undefined : new Int32Array(memory, at, mask + 1)
   }
   return { plain: table(0), mixed: table(1) }
 }

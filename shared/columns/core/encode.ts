@@ -326,7 +326,7 @@ function placeAndWrite(bytes: i32, lacksLineEnd: i32, withTokens: i32): void {
   place = aligned(place + rawBytes + SLACK_BYTES)
   place = placeColumnStreams(place, variableTotal, textBytes)
   reserve(place)
-  if (withTokens !== 0) beginCollecting(place)
+  if (withTokens !== 0) beginCollecting(place, bytes)
 
   writeLines()
   putDescriptor(lineCount)

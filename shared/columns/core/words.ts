@@ -5,7 +5,7 @@
 //   Two sets, tokens without a digit and those with letters and digits. Each is a table of open addressing, 0 an empty
 //   place (a hash of 0 is kept as 1), at most half full; one that grows goes on behind all others.
 //
-//   SETS:  table u32 · mask u32 · count u32 · 0      twice
+//   SETS:  table u32 · mask u32 · count u32 · 1 if there were too many      twice
 
 import { firstVariable, lineStart, variableCount } from './lines.ts'
 import { type i32, load8, load32, mul, reserve, SLACK_BYTES, store32, zero } from './memory.ts'
@@ -13,8 +13,12 @@ import { FOLDED, MIXED, MONTH_NAME, PLAIN, SET_BYTES, SETS } from './places.ts'
 import { formatCount, formatKind, KIND_ACCESS, KIND_SYSLOG, monthName } from './stamps.ts'
 import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './variables.ts'
 
-/** Beyond so many no filter is made of a set: it takes no more. */
-export const TOKENS_MAX: i32 = 1 << 20
+/**
+ * A set takes one token for each 16 bytes of text: a filter of more would be larger than a filter may be, unless the text
+ * cannot be compressed at all, and the set larger than the text.
+ */
+const TOKENS_SHIFT: i32 = 4
+const TOKENS_AT_LEAST: i32 = 4096
 const FIRST_PLACES: i32 = 1024
 /** Folded bytes from here on are letters and `_`, below are digits. */
 const LETTERS_FROM: i32 = 0x40
@@ -24,17 +28,20 @@ const LETTER_Z: i32 = 0x7a
 /** 1 while tokens are wanted. */
 export let isCollecting: i32 = 0
 let next: i32 = 0
+let countMax: i32 = 0
 
 export function stopCollecting(): void {
   isCollecting = 0
 }
 
-/** From `at` on memory is free. */
-export function beginCollecting(at: i32): void {
+/** Of a text of so many bytes; from `at` on memory is free. */
+export function beginCollecting(at: i32, bytes: i32): void {
   isCollecting = 1
   next = at
+  countMax = TOKENS_AT_LEAST + (bytes >> TOKENS_SHIFT)
   for (let set: i32 = SETS; set < SETS + 2 * SET_BYTES; set += SET_BYTES) {
     store32(set + 8, 0)
+    store32(set + 12, 0)
     placeTable(set, FIRST_PLACES)
   }
 }
@@ -59,7 +66,10 @@ function add(set: i32, token: i32): void {
     place = (place + 1) & mask
   }
   const count = load32(set + 8)
-  if (count > TOKENS_MAX) return
+  if (count === countMax) {
+    store32(set + 12, 1)
+    return
+  }
   store32(table + place * 4, hash)
   store32(set + 8, count + 1)
   if ((count + 1) * 2 > mask) grow(set)
