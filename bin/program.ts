@@ -101,6 +101,11 @@ bucktail check --config /etc/bucktail.yaml      first see whether the settings a
       .action(calls(async () => (await import('./commands/role.ts')).roleCommand(role as keyof typeof ROLES)))
     if (role === 'tailer')
       command.option('--once', 'read the files to their ends, wait until all is archived, then stop')
+    if (role === 'porter') {
+      command
+        .option('--dry-run', 'only say what it would index and archive now, bucket by bucket')
+        .option('--json', 'with --dry-run: as JSON')
+    }
   }
 
   const archieOption = () =>

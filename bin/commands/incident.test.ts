@@ -8,7 +8,7 @@ import { NO_WORDS, world } from '../../shared/objects.test-support.ts'
 import { seededRandom } from '../../shared/packets.test-support.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
 import { all, randomPackets } from '../../shared/stores.contract.ts'
-import { run } from '../../test/command.ts'
+import { run, startUp, until } from '../../test/command.ts'
 
 async function place(t: Test) {
   const dir = t.testdir({})
@@ -92,6 +92,39 @@ test('one host is erased: its lines are gone, the ledger says why, the others st
   const { rows } = JSON.parse(ledger.stdout.toString()) as { rows: { state: string; note?: string }[] }
   t.ok(rows.some(({ note }) => /erased .*asked for/.test(note ?? '')))
   t.notOk(rows.some(({ state }) => state === 'waiting' || state === 'hole'))
+})
+
+test('a dry run of the porter tells what it would take, by bucket, and changes nothing', async t => {
+  const dir = t.testdir({ 'app.log': 'one\ntwo\nthree\n' })
+  const file = join(dir, 'app.log')
+  const config = join(dir, 'bucktail.yaml')
+  const settings = { data: join(dir, 'data'), bucket_time: '1s', porter: { archive_after: '48h' } }
+  writeFileSync(config, stringify(settings))
+  const up = await startUp(t, ['--config', config, file])
+  const bytes = 'one\ntwo\nthree\n'.length
+  const porter = join(dir, 'data', 'run', 'porter.yaml')
+  const look = async () => {
+    const { stdout, stderr } = await run(['porter', '--dry-run', '--json', '--config', porter])
+    t.equal(stderr, '')
+    const { buckets } = JSON.parse(stdout.toString()) as {
+      buckets: { packets: number; toIndex: number; toArchive: number; bytes: number; isArchiveDue: boolean }[]
+    }
+    return buckets
+  }
+  await until('the porter has indexed it', async () => (await look()).some(({ toIndex }) => toIndex === 0), 30_000)
+  const [bucket, ...more] = await look()
+  t.same(more, [])
+  t.match(bucket, { packets: 1, toIndex: 0, toArchive: 1, bytes, isArchiveDue: false })
+  const told = await run(['porter', '--dry-run', '--config', porter])
+  t.equal(told.code, 0, told.stderr)
+  t.match(
+    told.stdout.toString(),
+    /nothing is changed\n(?:.*\n)*1 bucket with packets at the bucks: 0 packets would be indexed now, 0 archived now; later 0 and 1/,
+  )
+  t.same((await look())[0].toArchive, 1, 'and it is as it was')
+  await up.stop()
+  const away = await run(['porter', '--dry-run', '--config', porter])
+  t.match(away, { code: 3, stderr: /not asked: buck / })
 })
 
 test('what is not meant is refused before anything is touched', async t => {

@@ -19,8 +19,11 @@ const STARTS: Record<Role, () => Promise<(start: RoleStart) => Promise<RunningRo
   archie: async () => (await import('../roles/archie.ts')).startArchie,
 }
 
-export function roleCommand(role: Role): (flags: SettingsFlags & { once?: boolean }) => Promise<number> {
+type RoleFlags = SettingsFlags & { once?: boolean; dryRun?: boolean; json?: boolean }
+
+export function roleCommand(role: Role): (flags: RoleFlags) => Promise<number> {
   return async flags => {
+    if (flags.dryRun) return (await import('./porter-preview.ts')).porterPreview(flags)
     const stop = new AbortController()
     const stopNow = () => stop.abort(new Error('told to stop'))
     process.once('SIGINT', stopNow)

@@ -99,7 +99,8 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
   }
 }
 
-function isExcluded({ history_start = 0, exclude }: Settings['porter'], bucket: number): boolean {
+/** By the settings: neither indexed nor archived. */
+export function isExcluded({ history_start = 0, exclude }: Settings['porter'], bucket: number): boolean {
   const ms = bucket * 1000
   return ms < history_start || exclude.some(({ fromMs, toMs }) => ms >= fromMs && ms < toMs)
 }
