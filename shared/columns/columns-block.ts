@@ -55,8 +55,14 @@ const EMPTY_EVENTS_MAX = 65_536
 const TEXT_MATCH_MIN = 6
 /** Up to here both are tried: it takes little. */
 const TRIED_BYTES_MAX = 256 * 1024
-/** Of longer texts so much decides whether looking for matches pays at all: digits of ids have none. */
-const TRIED_SHARE = 1 / 8
+/**
+ * Longer texts that the fastest level does not bring below a third are taken for ids, digits without order, in which to
+ * look for matches is in vain: unless it gains a hundredth in samples of an eighth of them.
+ */
+const ID_SHARE = 1 / 3
+const SAMPLES = 8
+const SAMPLES_SHARE = 1 / 8
+const SAMPLES_GAIN = 1.01
 /** Up to this level zstd looks for long matches only. */
 const FAST_LEVEL_MAX = 3
 /** Allocated at once on the word of a header that may be wrong. */
@@ -260,9 +266,13 @@ function deflateTexts(raw: Buffer, level: number): Buffer {
   if (level <= FAST_LEVEL_MAX) return deflate(raw, level)
   const long = (bytes: Buffer) => deflate(bytes, level, { [constants.ZSTD_c_minMatch]: TEXT_MATCH_MIN })
   if (raw.length > TRIED_BYTES_MAX) {
-    const from = raw.length >> 1
-    const sample = raw.subarray(from, from + raw.length * TRIED_SHARE)
-    return deflate(sample, 1).length <= long(sample).length ? deflate(raw, 1) : long(raw)
+    const quick = deflate(raw, 1)
+    if (quick.length < raw.length * ID_SHARE) return long(raw)
+    const step = Math.floor(raw.length / SAMPLES)
+    const samples = Buffer.concat(
+      Array.from({ length: SAMPLES }, (_, k) => raw.subarray(k * step, k * step + step * SAMPLES_SHARE)),
+    )
+    return long(samples).length * SAMPLES_GAIN > deflate(samples, 1).length ? quick : long(raw)
   }
   const [tried, any] = [long(raw), deflate(raw, level)]
   return any.length < tried.length ? any : tried
