@@ -84,12 +84,12 @@ function chooseTellers(column: Column, wrong: Uint32Array, places: EventPlaces, 
   const tellers: Teller[] = []
   for (let template = 1; template < wrong.length && tellers.length < TELLERS_MAX; template++) {
     if (wrong[template] < EXCEPTIONS_MIN) continue
-    const events = eventsOf(template, places)
-    if (wrong[template] < events.length * EXCEPTION_SHARE_MIN) continue
+    const events = eventsOf(column, template, places, variables)
+    if (wrong[template] < events.count * EXCEPTION_SHARE_MIN) continue
     let least = wrong[template] / 2
     let best: number | undefined
     for (const part of variables.tellingParts(template)) {
-      const exceptions = exceptionsWith(column, events, { template, part }, places, variables)
+      const exceptions = exceptionsWith(events, { template, part }, variables, least)
       if (exceptions >= least) continue
       least = exceptions
       best = part
@@ -99,27 +99,46 @@ function chooseTellers(column: Column, wrong: Uint32Array, places: EventPlaces, 
   return tellers
 }
 
-function eventsOf(template: number, { templates }: EventPlaces): number[] {
-  const events: number[] = []
-  for (let i = 0; i < templates.length; i++) if (templates[i] === template) events.push(i)
-  return events
+/** Of the events of one template, in order: what they have, and which of its lines they begin in. */
+interface TemplateEvents {
+  count: number
+  values: Uint16Array
+  ranks: Uint32Array
 }
 
-function exceptionsWith(
+function eventsOf(
   column: Column,
-  events: number[],
+  template: number,
+  { templates, firstLines }: EventPlaces,
+  { rankOf }: VariableIds,
+): TemplateEvents {
+  const values = new Uint16Array(templates.length)
+  const ranks = new Uint32Array(templates.length)
+  let count = 0
+  for (let i = 0; i < templates.length; i++) {
+    if (templates[i] !== template) continue
+    values[count] = column[i]
+    ranks[count++] = rankOf[firstLines[i]]
+  }
+  return { count, values, ranks }
+}
+
+/** Up to `most`: more need not be counted. */
+function exceptionsWith(
+  { count, values, ranks }: TemplateEvents,
   { template, part }: Teller,
-  { firstLines }: EventPlaces,
   variables: VariableIds,
+  most: number,
 ): number {
   const ids = variables.idsOf(template, part)
-  const { rankOf } = variables
   const last = new Uint16Array(variables.valueCount(template, part))
   let exceptions = 0
-  for (const i of events) {
-    const id = ids[rankOf[firstLines[i]]]
-    if (column[i] !== last[id]) exceptions++
-    last[id] = column[i]
+  for (let k = 0; k < count && exceptions < most; k++) {
+    const id = ids[ranks[k]]
+    const value = values[k]
+    if (value === last[id]) continue
+    last[id] = value
+    exceptions++
   }
   return exceptions
 }
