@@ -26,8 +26,11 @@ export class VariableIds {
   /** Of every line: which of the lines of its template it is, from 0. */
   get rankOf(): Uint32Array {
     if (this.#rankOf === undefined) {
+      const templateOf = this.#templateOf
       const next = new Uint32Array(this.#templates.length + 1)
-      this.#rankOf = this.#templateOf.map(template => next[template]++)
+      const ranks = new Uint32Array(templateOf.length)
+      for (let line = 0; line < ranks.length; line++) ranks[line] = next[templateOf[line]]++
+      this.#rankOf = ranks
     }
     return this.#rankOf
   }
@@ -64,7 +67,8 @@ export class VariableIds {
         for (let k = 0; k < count; k++) ids[k] |= this.#entryIds[from + k] << (8 * plane)
       }
       const entries = valuesOf(part)
-      for (const id of ids) if (id >= entries) throw new CorruptBlockError(`entry ${id} of ${entries}`)
+      for (let k = 0; k < count; k++)
+        if (ids[k] >= entries) throw new CorruptBlockError(`entry ${ids[k]} of ${entries}`)
     }
     return ids
   }
