@@ -65,7 +65,16 @@ export interface HistoryStatus {
     troubles: string[]
   }
   /** Once it is done: counted in the index, in the archive, and taken from the bucks. */
-  result?: { found: number; archived: number; fresh: number; isEqual: boolean; damages: string[]; workMs: number }
+  result?: {
+    found: number
+    archived: number
+    fresh: number
+    isEqual: boolean
+    /** Packets of this time that tailers signed for and nobody has (told in \`damages\`, too). */
+    missing?: number
+    damages: string[]
+    workMs: number
+  }
   /** When it will be removed. */
   expires?: string
 }

@@ -7,6 +7,7 @@ import { createDialer } from '../shared/channel/dial.ts'
 import { COPY_KIND } from '../shared/copy-task.ts'
 import type { Dialer } from '../shared/link.ts'
 import { realWorld } from '../shared/real-world.ts'
+import { Releases } from '../shared/releases.ts'
 import { TaskBoard } from '../shared/task-board.ts'
 import { textLog } from '../shared/text-log.ts'
 import type { World } from '../shared/world.ts'
@@ -56,6 +57,7 @@ export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentP
       archive: stores.archive,
       world,
       ...(dialer && { bucks: { dialer, addresses: settings.bucks } }),
+      released: () => new Releases(stores.archiveObjects).sequences(),
       openTarget: task => openCopyTarget(task, histories, world),
       dropTarget: task => histories.drop(task.id),
     })

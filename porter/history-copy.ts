@@ -13,6 +13,8 @@ import type { World } from '../shared/world.ts'
 import { searchedPackets } from './copy.ts'
 import { type FreshParts, freshPackets } from './history-fresh.ts'
 import type { JobKind, JobPass } from './jobs.ts'
+import { Promised } from './promised.ts'
+import type { Sequences } from './wants.ts'
 
 /** Text and packets in memory for one add. */
 const BATCH_BYTES = 32 * 1024 * 1024
@@ -24,6 +26,8 @@ export interface CopyParts {
   world: Pick<World, 'clock' | 'random' | 'log'>
   /** Bucks for what is not archived yet; absent: this process may not ask them. */
   bucks?: { dialer: FreshParts['dialer']; addresses: string[] }
+  /** Sequences that are not kept by decision, by tailer/epoch. */
+  released?(): Promise<Sequences>
   /** A task may name a folder: of the machine on which somebody started it, not of any that helps. */
   writesFolders?: boolean
   /** The store of a task's own: a history index, or a folder. */
@@ -62,6 +66,7 @@ export class CopyJobs implements JobKind {
     const onDamage = ({ where, reason }: Damage) => {
       if (damages.size < DAMAGES_MAX) damages.add(`${where}: ${reason}`)
     }
+    const promised = new Promised(BigInt(paramsOf(task).sinceNs))
     const target = await this.#targetOf(task)
     const sums = { read: 0, added: 0, repeated: 0, bytes: 0 }
     let batch: Packet[] = []
@@ -75,7 +80,7 @@ export class CopyJobs implements JobKind {
       batchBytes = 0
       pass.progress({ ...sums })
     }
-    for await (const packets of this.#packets(task, job, onDamage, pass)) {
+    for await (const packets of this.#packets(task, job, onDamage, promised, pass)) {
       for (const packet of packets) {
         batch.push(packet)
         sums.read += packet.header.events
@@ -91,6 +96,7 @@ export class CopyJobs implements JobKind {
       ...sums,
       damages: [...damages],
       workMs: Math.round(clock.monotonic() - startMs),
+      ...(job === 0 && paramsOf(task).to === 'history' && { promised: promised.toJson() }),
     }
     return { ...result }
   }
@@ -116,7 +122,25 @@ export class CopyJobs implements JobKind {
     const question = questionOf(paramsOf(task))
     const ledger = await this.#parts.archive.summarise(question, () => undefined)
     const fresh = all[0]?.added ?? 0
-    return { ...base, found, archived: ledger.events, fresh, isEqual: isEqual(found, ledger.events, fresh) }
+    const missing = await this.#missing(paramsOf(task), all[0])
+    if (missing > 0) {
+      base.damages.push(
+        `${missing} packets that tailers signed for are neither in the archive nor at a buck: lines may be missing; \`bucktail ledger\` names them`,
+      )
+    }
+    return { ...base, missing, found, archived: ledger.events, fresh, isEqual: isEqual(found, ledger.events, fresh) }
+  }
+
+  /** The tailers' words on this time against what is there: how many packets are nowhere. */
+  async #missing({ sinceNs }: CopyParams, bucksSaid: CopyResult | undefined): Promise<number> {
+    const { archive, released } = this.#parts
+    const promised = new Promised(BigInt(sinceNs))
+    if (bucksSaid?.promised) promised.add(bucksSaid.promised)
+    promised.told(await archive.words())
+    // After the words: what is archived in between is there, too.
+    promised.settled(await archive.sequences())
+    if (released) promised.settled(await released())
+    return promised.missing
   }
 
   async #targetOf(task: Task): Promise<EventStore> {
@@ -125,12 +149,18 @@ export class CopyJobs implements JobKind {
     return to === 'index' ? index : to === 'archive' ? archive : openTarget(task as unknown as CopyTask)
   }
 
-  #packets(task: Task, job: number, onDamage: (damage: Damage) => void, { signal }: JobPass): AsyncGenerator<Packet[]> {
+  #packets(
+    task: Task,
+    job: number,
+    onDamage: (damage: Damage) => void,
+    promised: Promised,
+    { signal }: JobPass,
+  ): AsyncGenerator<Packet[]> {
     const params = paramsOf(task)
     const whole = questionOf(params)
     if (job === 0) {
       const onGap = (reason: string) => onDamage({ where: 'not archived yet', reason })
-      return params.to === 'history' ? this.#fresh(whole, onGap, signal) : nothing()
+      return params.to === 'history' ? this.#fresh(whole, onGap, promised, signal) : nothing()
     }
     const { sinceNs, untilNs } = (task as unknown as CopyTask).jobs[job]
     const question = { ...whole, sinceNs: BigInt(sinceNs as string), untilNs: BigInt(untilNs as string), signal }
@@ -141,12 +171,17 @@ export class CopyJobs implements JobKind {
   async *#fresh(
     question: EventQuestion,
     onGap: (sentence: string) => void,
+    promised: Promised,
     signal: AbortSignal,
   ): AsyncGenerator<Packet[]> {
     const { bucks, archive, world } = this.#parts
     if (!bucks) return
     const parts = { dialer: bucks.dialer, bucks: bucks.addresses, archive, world }
-    for await (const packets of freshPackets(parts, onGap, signal)) {
+    const onInventory = ({ ids, manifests, gone }: Parameters<Parameters<typeof freshPackets>[2]>[0]) => {
+      promised.told({ manifests, gone })
+      promised.held(ids)
+    }
+    for await (const packets of freshPackets(parts, onGap, onInventory, signal)) {
       const matching: Packet[] = []
       for (const packet of packets) {
         try {

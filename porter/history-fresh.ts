@@ -8,7 +8,7 @@ import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { BuckView } from './buck-view.ts'
 import { fetchOnce, type Need } from './fetch.ts'
-import { openInventory } from './inventory.ts'
+import { type OpenInventory, openInventory } from './inventory.ts'
 import { Troubles } from './troubles.ts'
 
 /** Buckets compared at a time: bounds the ids in memory. */
@@ -22,10 +22,14 @@ export interface FreshParts {
   world: Pick<World, 'clock' | 'random' | 'log'>
 }
 
-/** @param onGap  a buck that could not be asked, packets that could not be had: lines may be missing because of it */
+/**
+ * @param onGap   a buck that could not be asked, packets that could not be had: lines may be missing because of it
+ * @param onInventory  what one buck has of one bucket, archived or not
+ */
 export async function* freshPackets(
   { dialer, bucks, archive, world }: FreshParts,
   onGap: (sentence: string) => void,
+  onInventory: (inventory: Pick<OpenInventory, 'ids' | 'manifests' | 'gone'>) => void,
   signal: AbortSignal,
 ): AsyncGenerator<Packet[]> {
   const views: BuckView[] = []
@@ -55,7 +59,9 @@ export async function* freshPackets(
         for (const view of buckets.get(bucket) ?? []) {
           try {
             if (!view.link) throw new LinkLostError('the link is gone')
-            for (const id of (await openInventory(view.link, bucket)).ids) {
+            const inventory = await openInventory(view.link, bucket)
+            onInventory(inventory)
+            for (const id of inventory.ids) {
               const known = located.get(packetKey(id))
               if (known) known.holders.push(view)
               else located.set(packetKey(id), { id, holders: [view] })

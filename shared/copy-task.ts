@@ -3,6 +3,7 @@
 //
 //   job 0     what the bucks have and the archive lacks (histories only), and the tailers' words (all others)
 //   job 1 …   one slice of event time each; begun when job 0 is done, so that what is archived meanwhile is seen by one
+import type { Range } from './ranges.ts'
 import type { SegmentSummary } from './segment-manifest.ts'
 import type { Task } from './task-board.ts'
 
@@ -53,6 +54,8 @@ export interface CopyResult {
   /** What could not be read: events may be missing because of it. */
   damages: string[]
   workMs: number
+  /** Of job 0 of a history: what tailers signed for, and what of it the bucks have or was given up. By tailer/epoch. */
+  promised?: { promised: Record<string, Range[]>; there: Record<string, Range[]> }
 }
 
 /** Text in one job: minutes of work, so that a kill costs little and several can share. */

@@ -8,7 +8,7 @@ import { SmallFleet, TestTailer } from '../porter/small-fleet.test-support.ts'
 import { COPY_KIND, type CopyTask } from '../shared/copy-task.ts'
 import { FolderStore } from '../shared/folder-store.ts'
 import { NO_WORDS, quiet, world as realTestWorld } from '../shared/objects.test-support.ts'
-import { BUCKET, seededRandom, testSeed } from '../shared/packets.test-support.ts'
+import { BUCKET, seededRandom, testManifest, testSeed } from '../shared/packets.test-support.ts'
 import { parseQuery } from '../shared/query.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
 import { all, randomPackets } from '../shared/stores.contract.ts'
@@ -153,6 +153,31 @@ test('what the bucks have and the archive lacks is in it too, once', async t => 
   ])
   t.match(status.result, { found: 2, archived: 1, fresh: 1, isEqual: true, damages: [] })
 })
+
+test('packets that tailers signed for and that nobody has are told; what is gone, elsewhere or of another time is not', async t => {
+  const place = await openPlace(t)
+  const packets = randomPackets(seededRandom(6), 12)
+  const first = packets[0].header.bucket
+  const words = {
+    manifests: [
+      testManifest(first, { first: 1, last: 10 }),
+      testManifest(first + 10, { first: 11, last: 15 }),
+      testManifest(first - 30 * 86_400, { epoch: '0-00000000000000aa', first: 1, last: 99 }),
+    ],
+    gone: [testGone(15)],
+  }
+  await place.archive.add(packets, words)
+  const range = { ...WHOLE, sinceNs: BigInt(first) * NS }
+  const { id } = await place.histories.start(range)
+  const { result } = await built(place, id, place.worker())
+  t.match(result, { isEqual: true, missing: 2 })
+  t.match(result?.damages, [/^2 packets that tailers signed for are neither in the archive nor at a buck/])
+})
+
+function testGone(sequence: number) {
+  const { tailer, epoch, boxKey, signKey, signature } = testManifest(BUCKET)
+  return { tailer, epoch, sequence, boxKey, signKey, signature }
+}
 
 test('a buck that is away is named in the result: what only it has may be missing', async t => {
   const place = await openPlace(t)

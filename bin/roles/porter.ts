@@ -40,6 +40,7 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
     archive,
     world,
     bucks: { dialer, addresses: settings.bucks },
+    released: () => new Releases(archiveObjects).sequences(),
     openTarget: task => openCopyTarget(task, histories, world),
     dropTarget: task => histories.drop(task.id),
   })
