@@ -19,6 +19,8 @@ import type { Disk } from '../shared/world.ts'
 import type { PacketHolder } from './fresh-source.ts'
 import type { LedgerHolder } from './ledger.ts'
 
+/** Below it all files are bucket files: buck/disk-folder, tailer/journal. */
+const BUCKETS = 'buckets'
 /** A data folder is four levels deep; a loop of links is not. */
 const DEPTH_MAX = 8
 
@@ -47,7 +49,7 @@ export class FolderHolder implements PacketHolder, LedgerHolder {
 
   static async open(disk: Disk, folder: string, onDamage: (damage: Damage) => void): Promise<FolderHolder> {
     const holder = new FolderHolder(disk)
-    await holder.#scanFolder(folder, 0, onDamage)
+    await holder.#scanFolder(folder, 0, false, onDamage)
     return holder
   }
 
@@ -94,7 +96,12 @@ export class FolderHolder implements PacketHolder, LedgerHolder {
     return { body: {}, payload: Buffer.concat(payloads) }
   }
 
-  async #scanFolder(folder: string, depth: number, onDamage: (damage: Damage) => void): Promise<void> {
+  async #scanFolder(
+    folder: string,
+    depth: number,
+    isOfBuckets: boolean,
+    onDamage: (damage: Damage) => void,
+  ): Promise<void> {
     if (depth > DEPTH_MAX) {
       onDamage({ where: folder, reason: `is over ${DEPTH_MAX} folders deep: not looked at` })
       return
@@ -102,16 +109,17 @@ export class FolderHolder implements PacketHolder, LedgerHolder {
     for (const name of await this.#disk.list(folder)) {
       const path = `${folder}/${name}`
       const stat = await this.#disk.stat(path)
-      if (stat?.kind === 'folder') await this.#scanFolder(path, depth + 1, onDamage)
-      else if (stat?.kind === 'file') await this.#scanFile(path, onDamage)
+      if (stat?.kind === 'folder') await this.#scanFolder(path, depth + 1, isOfBuckets || name === BUCKETS, onDamage)
+      else if (stat?.kind === 'file') await this.#scanFile(path, isOfBuckets, onDamage)
     }
   }
 
-  async #scanFile(path: string, onDamage: (damage: Damage) => void): Promise<void> {
+  async #scanFile(path: string, isOfBuckets: boolean, onDamage: (damage: Damage) => void): Promise<void> {
     for await (const entry of scanBucketFile(this.#disk, path)) {
-      // A file of another kind has no entry at all: one damage over its whole length. That is no news.
       if (entry.kind === 'damaged') {
-        if (entry.position > 0 || !entry.torn) onDamage({ where: `${path} at ${entry.position}`, reason: entry.reason })
+        // A file of another kind (an identity, a version) has no entry at all: one damage from its start. That is no news.
+        const isNews = entry.position > 0 || (isOfBuckets && !entry.torn)
+        if (isNews) onDamage({ where: `${path} at ${entry.position}`, reason: entry.reason })
         continue
       }
       try {

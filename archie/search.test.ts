@@ -171,6 +171,8 @@ test('bucket files in a folder are searched without a buck', async t => {
   await site.close()
   const { world, index } = site
   const damages: Damage[] = []
+  // Beside bucket files there are others, which hold no entries.
+  await world.disk.replaceFile(`${folder}/buck0/identity.json`, Buffer.from('{"name":"x"}'.repeat(10)))
   const holders = await Promise.all(
     ['buck0', 'buck1'].map(async name => ({
       name,
@@ -185,6 +187,10 @@ test('bucket files in a folder are searched without a buck', async t => {
     found.map(event => event.bytes.toString()),
     Array.from({ length: 200 }, (_, i) => `line ${i}\n`),
   )
+  const spoilt = `${folder}/buck0/buckets/0/spoilt`
+  await world.disk.replaceFile(spoilt, Buffer.alloc(1000, 'x'))
+  await FolderHolder.open(world.disk, `${folder}/buck0`, damage => damages.push(damage))
+  t.match(damages, [{ where: `${spoilt} at 0` }])
 })
 
 test('lines that are indexed and lie in a fresh packet of another epoch too are summed once', async t => {
