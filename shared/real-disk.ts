@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, type Stats, watch } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { statAll } from './stat-all.ts'
 import type { Disk, FileStat, OpenFile } from './world.ts'
 
 const TEMPORARY = /^\.bucktail-tmp-[0-9a-f]{24}$/
@@ -61,6 +62,8 @@ export const realDisk: Disk = {
   },
 
   stat: path => fs.stat(path).then(fileStat, error => unless(error, ['ENOENT', 'ENOTDIR'], undefined)),
+
+  statAll: async (paths, onError) => (await statAll(paths, onError)).map(stat => stat && fileStat(stat)),
 
   rename: (from, to) => fs.rename(from, to),
 

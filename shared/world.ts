@@ -56,6 +56,8 @@ export interface Disk {
   /** Names in a folder, sorted; empty if the folder does not exist. */
   list(folder: string): Promise<string[]>
   stat(path: string): Promise<FileStat | undefined>
+  /** As `stat` of each, at a tenth of its cost where the file system is a local one. An error is told, and counts as no file. */
+  statAll?(paths: string[], onError: (path: string, error: unknown) => void): Promise<(FileStat | undefined)[]>
   rename(from: string, to: string): Promise<void>
   /** No error if it is not there. */
   remove(path: string): Promise<void>

@@ -108,18 +108,16 @@ export class FileFinder {
       }
       const folders = [base]
       for (let i = 0; i < folders.length && folders.length <= FOLDERS_MAX; i++) {
+        const paths: string[] = []
         for (const name of await look.list(folders[i])) {
           const path = join(folders[i], name)
           const own = rule.isSpool ? undefined : this.#ownFolders.find(folder => isBelow(path, folder))
-          if (own !== undefined) {
-            this.#parts.onOwn(own)
-            continue
-          }
-          const isMeant = matches(path)
-          if ((!isMeant && !isDeep) || this.#isExcluded(path)) continue
-          const stat = await look.stat(path)
-          if (isMeant) look.take(path, rule, stat, false)
-          if (isDeep && stat?.kind === 'folder') folders.push(path)
+          if (own !== undefined) this.#parts.onOwn(own)
+          else if ((isDeep || matches(path)) && !this.#isExcluded(path)) paths.push(path)
+        }
+        for (const [n, stat] of (await look.statAll(paths)).entries()) {
+          if (matches(paths[n])) look.take(paths[n], rule, stat, false)
+          if (isDeep && stat?.kind === 'folder') folders.push(paths[n])
         }
       }
     }
@@ -127,11 +125,10 @@ export class FileFinder {
     for (const { rule, matches } of this.#rules) {
       if (matches !== undefined) continue
       const folder = dirname(rule.path)
-      for (const name of await look.list(folder)) {
-        const path = join(folder, name)
-        if (!isGenerationOf(path, rule.path) || look.found.has(path) || this.#isExcluded(path)) continue
-        look.take(path, rule, await look.stat(path), true)
-      }
+      const paths = (await look.list(folder))
+        .map(name => join(folder, name))
+        .filter(path => isGenerationOf(path, rule.path) && !look.found.has(path) && !this.#isExcluded(path))
+      for (const [n, stat] of (await look.statAll(paths)).entries()) look.take(paths[n], rule, stat, true)
     }
     this.folders = look.folders
     return look.found
@@ -173,6 +170,14 @@ class FileLook {
       this.#parts.onTrouble(path, error)
       return undefined
     }
+  }
+
+  async statAll(paths: string[]): Promise<(FileStat | undefined)[]> {
+    const { disk, onTrouble } = this.#parts
+    if (disk.statAll !== undefined) return await disk.statAll(paths, onTrouble)
+    const stats: (FileStat | undefined)[] = []
+    for (const path of paths) stats.push(await this.stat(path))
+    return stats
   }
 
   take(path: string, rule: FileRule, stat: FileStat | undefined, isSibling: boolean): void {

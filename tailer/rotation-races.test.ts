@@ -29,6 +29,7 @@ function stepwise(
   b.world.disk = {
     ...disk,
     list: async folder => (await disk.list(folder)).sort(),
+    statAll: undefined,
     async stat(path) {
       const stat = await disk.stat(path)
       await steps.statted?.(path)
@@ -81,6 +82,7 @@ test('a copy that two looks miss, for it is renamed while they list, is read on 
   // As a chain that is rotated again and again: each look finds the name gone that was listed.
   b.world.disk = {
     ...disk,
+    statAll: undefined,
     stat: async of => (hidden && of.startsWith(`${path}.`) ? undefined : await disk.stat(of)),
   }
   const { tailer, stop } = await b.start({ files: [{ path: `${path}*` }], holdBackMs: 200, partialMs: 60_000 })

@@ -116,6 +116,7 @@ test('a copy that is made while a look lists the files is not read beside its or
   b.world.disk = {
     ...disk,
     list: async folder => (await disk.list(folder)).sort(),
+    statAll: undefined,
     async stat(of) {
       const stat = await disk.stat(of)
       if (of === path && !isCopied) {

@@ -133,6 +133,8 @@ class CloneError extends Error {
 }
 
 const REPORT_EVERY_MS = 2_000
+/** To a buck that has the same one already: of thousands of idle files it is long. */
+const SAME_REPORT_EVERY_MS = 10_000
 /** How often wanted packets without a buck are looked over, and bucket files that could go. */
 const ASSIGN_EVERY_MS = 500
 const TIDY_EVERY_MS = 5_000
@@ -237,6 +239,7 @@ class Life {
   readonly #caughtUp = new WeakSet<Source>()
   readonly #delays = new EventDelays()
   readonly #figures: SourceFigures
+  #births = 0
   readonly #dropped: DroppedByRule[] = []
   readonly #quotas: Quotas
   #events = 0
@@ -628,6 +631,7 @@ class Life {
 
   /** Synced before it resolves; what it says of offsets is synced in the journal before. */
   async #birth(sources: Source[]): Promise<void> {
+    this.#births++
     await this.#cut()
     for (const source of sources) this.#noteIfEmpty(source)
     await this.#untilWritten(async () => {
@@ -800,11 +804,35 @@ class Life {
   }
 
   async #reportLoop(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#world
+    const told = new WeakMap<Link, { mark: string; at: number }>()
     while (!signal.aborted) {
       await this.#pause(REPORT_EVERY_MS, signal)
+      const mark = this.#reportMark()
+      const now = clock.monotonic()
+      const due = this.#fleet.open().filter(link => {
+        const last = told.get(link)
+        return last?.mark !== mark || now - last.at >= SAME_REPORT_EVERY_MS
+      })
+      if (due.length === 0) continue
       const report = this.#report()
-      await Promise.all(this.#fleet.open().map(link => this.#tellReport(link, report)))
+      for (const link of due) told.set(link, { mark, at: now })
+      await Promise.all(due.map(link => this.#tellReport(link, report)))
     }
+  }
+
+  /** Another one when what the report says is another: every new name or end goes through a birth. */
+  #reportMark(): string {
+    let read = 0
+    let size = 0
+    for (const source of this.#sources.all) {
+      read += source.offset
+      size += source.size
+    }
+    const { underReplicatedPackets, underReplicatedBytes } = this.#delivery
+    return [this.#epoch, this.#births, read, size, underReplicatedPackets, underReplicatedBytes, this.#stopped].join(
+      ' ',
+    )
   }
 
   async #tellReport(link: Link, report: TailerReport): Promise<void> {

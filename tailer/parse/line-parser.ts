@@ -18,7 +18,7 @@ import {
   levelSeenTo,
 } from './level.ts'
 import { isAppKey, isHostKey, nextPair, Pair, timeValueAt } from './logfmt.ts'
-import { Names } from './names.ts'
+import { appNames, hostNames, type Names } from './names.ts'
 import {
   readClockOnly,
   readCompact,
@@ -110,8 +110,6 @@ export class LineParser {
   readonly #json = new JsonLine()
   readonly #entry = new JournalEntry()
   readonly #pair = new Pair()
-  readonly #hosts = new Names()
-  readonly #apps = new Names()
   #hasPrevious = false
 
   /**
@@ -254,8 +252,8 @@ export class LineParser {
     const entry = this.#entry
     entry.read(b, at, end)
     this.level = entry.level
-    this.host = this.#hosts.get(b, entry.hostAt, entry.hostEnd)
-    this.app = this.#apps.get(b, entry.appAt, entry.appEnd)
+    this.host = hostNames.get(b, entry.hostAt, entry.hostEnd)
+    this.app = appNames.get(b, entry.appAt, entry.appEnd)
     return entry.timeEnd > entry.timeAt && readEpoch(b, entry.timeAt, entry.timeEnd, this.#time) === entry.timeEnd
   }
 
@@ -263,8 +261,8 @@ export class LineParser {
     const json = this.#json
     const hasTime = json.read(b, at, end, this.#time)
     this.level = json.level
-    this.host = this.#hosts.get(b, json.hostAt, json.hostEnd)
-    this.app = this.#apps.get(b, json.appAt, json.appEnd)
+    this.host = hostNames.get(b, json.hostAt, json.hostEnd)
+    this.app = appNames.get(b, json.appAt, json.appEnd)
     if (json.wroteEnd > json.wroteAt) this.#readWritten(b, json.wroteAt, json.wroteEnd, hasTime, false)
     return hasTime
   }
@@ -300,8 +298,8 @@ export class LineParser {
       const hasTime = readIso(b, at + 2, end, time) === timeEnd
       const hostEnd = wordEnd(b, timeEnd + 1, end)
       const appEnd = wordEnd(b, hostEnd + 1, end)
-      this.host = this.#structured(this.#hosts, b, timeEnd + 1, hostEnd)
-      this.app = this.#structured(this.#apps, b, hostEnd + 1, appEnd)
+      this.host = this.#structured(hostNames, b, timeEnd + 1, hostEnd)
+      this.app = this.#structured(appNames, b, hostEnd + 1, appEnd)
       return hasTime
     }
     let after = readSyslogTime(b, at, end, time)
@@ -338,7 +336,7 @@ export class LineParser {
     }
     const mark = b.indexOf(0x25, after)
     if (mark < 0 || mark > after + 8) return false
-    this.host = this.#hosts.get(b, at, hostEnd)
+    this.host = hostNames.get(b, at, hostEnd)
     let dash = mark
     while (dash < end && b[dash] !== 0x2d && b[dash] !== 0x20) dash++
     const severity = b[dash + 1]
@@ -361,7 +359,7 @@ export class LineParser {
     if (isStrict && !isHost) return
     const tagAt = isHost ? hostEnd + 1 : hostAt
     const tagEnd = this.#takeApp(b, tagAt, end)
-    if (isHost && (!isStrict || tagEnd > tagAt)) this.host = this.#hosts.get(b, hostAt, hostEnd)
+    if (isHost && (!isStrict || tagEnd > tagAt)) this.host = hostNames.get(b, hostAt, hostEnd)
     this.digitsFrom = Math.max(this.digitsFrom, hostEnd)
     this.lengthsFrom = this.digitsFrom
     if (this.level === 0) this.#lookForLevel(b, skipSpace(b, tagEnd, end), end)
@@ -394,7 +392,7 @@ export class LineParser {
       if (next >= end || b[next++] !== 0x5d) return at
     }
     if (next >= end || b[next] !== 0x3a) return at
-    this.app = this.#apps.get(b, at, nameEnd)
+    this.app = appNames.get(b, at, nameEnd)
     this.digitsFrom = Math.max(this.digitsFrom, nameEnd)
     return next + 1
   }
@@ -469,8 +467,8 @@ export class LineParser {
   #takePairs(b: Buffer, start: number, end: number): void {
     const pair = this.#pair
     for (let at = nextPair(b, start, end, pair); at >= 0; at = nextPair(b, at, end, pair)) {
-      if (this.host === '' && isHostKey(b, pair)) this.host = this.#hosts.get(b, pair.valueAt, pair.valueEnd)
-      else if (this.app === '' && isAppKey(b, pair)) this.app = this.#apps.get(b, pair.valueAt, pair.valueEnd)
+      if (this.host === '' && isHostKey(b, pair)) this.host = hostNames.get(b, pair.valueAt, pair.valueEnd)
+      else if (this.app === '' && isAppKey(b, pair)) this.app = appNames.get(b, pair.valueAt, pair.valueEnd)
     }
   }
 
@@ -562,7 +560,7 @@ export class LineParser {
     for (let i = start; i + 4 <= end && isAppByte(b[i]); i++) {
       const isLog = b[i] === 0x2e && b[i + 1] === 0x6c && b[i + 2] === 0x6f && b[i + 3] === 0x67
       if (isLog && !isWordByte(b[i + 4])) {
-        this.app = this.#apps.get(b, start, i)
+        this.app = appNames.get(b, start, i)
         return
       }
     }

@@ -2,7 +2,8 @@
 
 /** A longer name is no name; neither is one with control characters. */
 export const NAME_BYTES_MAX = 255
-const SLOTS = 256
+/** Shared by all sources: one of their own for each idle file would cost kilobytes. */
+const SLOTS = 1024
 
 export class Names {
   readonly #bytes: (Buffer | undefined)[] = new Array(SLOTS).fill(undefined)
@@ -26,6 +27,9 @@ export class Names {
     return this.#names[slot]
   }
 }
+
+export const hostNames = new Names()
+export const appNames = new Names()
 
 function isSame(known: Buffer, b: Buffer, at: number): boolean {
   for (let i = 0; i < known.length; i++) if (known[i] !== b[at + i]) return false
