@@ -88,6 +88,9 @@ export class KnownLines {
   #stampSeconds: Int32Array = NOTHING
   readonly #models = new Int32Array(MODELS_MAX * MODEL_WORDS)
   #count = 0
+  /** What isSureOf found. */
+  #least = 0
+  #greatest = 0
   /** Models are good for lines of one source, with its names, read in the same second. */
   #span = 0
   #spans = 0
@@ -233,36 +236,30 @@ export class KnownLines {
     if (seenTo - start > SEEN_BYTES_MAX) return
     const words = this.#words
     const first = this.#firsts[line] >> 2
-    const startOf = (k: number) => words[first + k * VARIABLE_WORDS] - HEAP
-    const stampEnd = startOf(stamp) + (words[first + stamp * VARIABLE_WORDS + 1] & LENGTH_MASK)
-    if (startOf(stamp) < parser.timeAt || stampEnd > parser.timeEnd) return
-    const variablesTo = (place: number) => {
-      let k = 0
-      while (k < all && startOf(k) < place) k++
-      return k
-    }
-    const lengths = variablesTo(seenTo)
-    const digits = parser.isLevelSteady ? Math.min(lengths, variablesTo(parser.lengthsFrom)) : lengths
+    const stampAt = words[first + stamp * VARIABLE_WORDS] - HEAP
+    const stampEnd = stampAt + (words[first + stamp * VARIABLE_WORDS + 1] & LENGTH_MASK)
+    if (stampAt < parser.timeAt || stampEnd > parser.timeEnd) return
+    const lengths = this.#variablesTo(first, all, seenTo)
+    const digits = parser.isLevelSteady ? this.#variablesTo(first, lengths, parser.lengthsFrom) : lengths
 
     const stamps = this.#stamps!
     stamps.read(line, format)
     const offset = parser.timeNs - ((BigInt(stamps.high) << 32n) | BigInt(stamps.low >>> 0))
-    const sure = this.#sureSeconds(this.#stampSeconds[line], offset, parser)
-    if (sure === undefined) return
+    if (!this.#isSureOf(this.#stampSeconds[line], offset, parser)) return
     const models = this.#models
     const at = this.#count * MODEL_WORDS
     models[at + NEXT] = this.#youngest[template] - 1
     models[at + WORDS] = first
     models[at + STAMP] = stamp
-    models[at + SAME] = Math.min(digits, Math.max(stamp + 1, variablesTo(parser.digitsFrom)))
+    models[at + SAME] = Math.min(digits, Math.max(stamp + 1, this.#variablesTo(first, digits, parser.digitsFrom)))
     models[at + DIGITS] = digits
     models[at + LENGTHS] = lengths
     models[at + SPAN] = this.#span
     models[at + FORMAT] = format
     models[at + OFFSET_LOW] = Number(BigInt.asIntN(32, offset))
     models[at + OFFSET_HIGH] = Number(BigInt.asIntN(32, offset >> 32n))
-    models[at + SECONDS_LEAST] = sure[0]
-    models[at + SECONDS_GREATEST] = sure[1]
+    models[at + SECONDS_LEAST] = this.#least
+    models[at + SECONDS_GREATEST] = this.#greatest
     models[at + LEVEL] = parser.level
     models[at + HOST] = host
     models[at + APP] = app
@@ -270,10 +267,17 @@ export class KnownLines {
     this.#youngest[template] = this.#count
   }
 
-  /** For which stamps, of the seconds from the first to the second, the offset holds that was found for this one. */
-  #sureSeconds(seconds: number, offset: bigint, parser: LineParser): [number, number] | undefined {
+  /** How many of the variables from `first` on, of `all`, begin before a place of the text. */
+  #variablesTo(first: number, all: number, place: number): number {
+    let k = 0
+    while (k < all && this.#words[first + k * VARIABLE_WORDS] - HEAP < place) k++
+    return k
+  }
+
+  /** Whether the offset that was found for a stamp of these seconds is one for others: those from #least to #greatest. */
+  #isSureOf(seconds: number, offset: bigint, parser: LineParser): boolean {
     const { timeBasis, isZoneUtc } = parser
-    if (timeBasis === 'dayless') return undefined
+    if (timeBasis === 'dayless') return false
     let least = SECONDS_MIN
     let greatest = SECONDS_MAX
     if (timeBasis === 'local' || (timeBasis === 'yearless' && !isZoneUtc)) {
@@ -288,6 +292,8 @@ export class KnownLines {
       if (seconds < LEAP_DAY_SECONDS) greatest = Math.min(greatest, LEAP_DAY_SECONDS - 1)
       else least = Math.max(least, LEAP_DAY_SECONDS + DAY_SECONDS)
     }
-    return seconds >= least && seconds <= greatest ? [least, greatest] : undefined
+    this.#least = least
+    this.#greatest = greatest
+    return seconds >= least && seconds <= greatest
   }
 }

@@ -280,7 +280,8 @@ export function maybeTrace(b: Buffer, at: number, end: number): boolean {
   if (c === 0x2d) return startsWith(DASHES, b, at, end)
   if (!isLetter(c)) return false
   const words = FIRST_WORDS[c]
-  if (words !== undefined) for (const word of words) if (startsWith(word, b, at, end)) return true
+  // Loops by index: this is asked for lines by the million, and iterators are objects.
+  if (words !== undefined) for (let w = 0; w < words.length; w++) if (startsWith(words[w], b, at, end)) return true
   const name = nameEnd(b, at, end)
   if (name < end && b[name] !== 0x3a && b[name] !== 0x20 && b[name] !== 0x0a && b[name] !== 0x0d) return false
   return isErrorName(b, at, name) || isRubyPlace(b, name, end)
@@ -361,7 +362,11 @@ function isNameMark(b: Buffer, at: number, end: number): boolean {
 }
 
 function isErrorName(b: Buffer, at: number, end: number): boolean {
-  return ENDINGS.some(ending => end - at >= ending.length && startsWith(ending, b, end - ending.length, end))
+  for (let e = 0; e < ENDINGS.length; e++) {
+    const ending = ENDINGS[e]
+    if (end - at >= ending.length && startsWith(ending, b, end - ending.length, end)) return true
+  }
+  return false
 }
 
 /** Behind the name: nothing, `: what`, ` [CODE]: what` (Node), ` (what):` (Rails). */
