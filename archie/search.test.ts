@@ -7,7 +7,7 @@ import { type Damage, type SearchRequest, type SummaryRequest, TOP_FIELDS } from
 import { SmallSite } from '../test/small-site.test-support.ts'
 import { FolderHolder } from './folder-holder.ts'
 import { FreshSource, type NamedHolder, type PacketHolder } from './fresh-source.ts'
-import { searchRecent } from './search.ts'
+import { searchFresh, searchRecent } from './search.ts'
 import { summariseRecent } from './sums.ts'
 
 async function collect(events: AsyncIterable<FoundEvent>): Promise<FoundEvent[]> {
@@ -232,4 +232,24 @@ test('lines that are indexed and lie in a fresh packet of another epoch too are 
     t.same(sum, tally.result())
     if (Object.keys(request).length === 0) t.equal(sum.events, 131)
   }
+})
+
+test('while thousands of packets that lie in memory are searched, others are heard', async t => {
+  const site = await SmallSite.start(t.testdir(), { bucks: 2 })
+  t.teardown(() => site.close())
+  for (let p = 0; p < 300; p++) await site.write(Array.from({ length: 20 }, (_, k) => ({ text: `line ${p} ${k}` })))
+  const fresh = new FreshSource(() => site.holders(), site.index, site.world)
+  const asked = { query: parseQuery('*ine 7*'), order: 'oldest' } as const
+  // Once for what is read and opened.
+  await collect(searchRecent({ index: site.index, fresh }, asked, () => undefined))
+  let heard = 0
+  const heartbeat = setInterval(() => heard++, 1)
+  const startMs = performance.now()
+  let turns = 0
+  while (performance.now() - startMs < 500) {
+    for await (const _ of searchFresh(fresh, asked, () => undefined));
+    turns++
+  }
+  clearInterval(heartbeat)
+  t.ok(heard >= 2, `heard ${heard} times within ${turns} searches that waited for nothing`)
 })

@@ -17,6 +17,8 @@ import type { FreshPacket, FreshSource } from './fresh-source.ts'
 
 /** A search waits so long for the bucks to say what is new. */
 export const REFRESH_MS_MAX = 1_500
+/** Between two packets, if the last time was so long ago. */
+const UNHEARD_MS_MAX = 20
 /** Ids remembered to drop duplicates. Equal ids have equal times, or nearly: they come close to each other. */
 const IDS_REMEMBERED = 200_000
 
@@ -83,6 +85,7 @@ export async function withFresh<T>(
   look: (block: SearchedBlock) => T,
 ): Promise<T | undefined> {
   const key = packetKey(packet.id)
+  await listen()
   try {
     let block = source.blocks.get(key)
     if (block === undefined) {
@@ -98,6 +101,15 @@ export async function withFresh<T>(
     onDamage({ where: nameOf(packet), reason: (error as Error).message })
     return undefined
   }
+}
+
+let heardAtMs = 0
+
+/** A search of thousands of packets that lie in memory waits for nothing: links and other requests must be heard all the same. */
+async function listen(): Promise<void> {
+  if (performance.now() - heardAtMs < UNHEARD_MS_MAX) return
+  await new Promise(resolve => setImmediate(resolve))
+  heardAtMs = performance.now()
 }
 
 function nameOf({ id }: FreshPacket): string {

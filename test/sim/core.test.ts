@@ -5,14 +5,14 @@ import { test } from 'tap'
 
 const ROOT = join(import.meta.dirname, '../..')
 /**
- * What no simulation runs: HTTP faces, the real world itself, clients of real stores, programs beside us (xz, journalctl),
+ * What no simulation runs: HTTP faces, the real world itself, threads for searches, clients of real stores, programs beside us (xz, journalctl),
  * and the codec's reading of its own module. Everything else of these folders runs simulated.
  */
 const OUTSIDE = new RegExp(
   [
     /\.(test|contract|test-support)\.ts$/,
     /^buck\/(live|face)|^tailer\/(face|gateway|spool\/)/,
-    /^shared\/(real-|text-log|face|channel\/(?!untrusted))/,
+    /^shared\/(real-|text-log|face|search-threads|channel\/(?!untrusted))/,
     /^shared\/(s3|elastic)\/|^tailer\/inflate\/inflate\.ts$|^shared\/columns\/(sources|target)\.ts$/,
   ]
     .map(({ source }) => source)
