@@ -26,9 +26,10 @@ export interface RunOptions {
 }
 
 export function start(args: string[], options: RunOptions = {}): ChildProcess {
-  // Settings of whoever runs the tests must not reach the command; the test runner's hooks need not.
+  // Settings of whoever runs the tests must not reach the command; the test runner's hooks need not, and its cache has a
+  // relative path.
   const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(BUCKTAIL_|NODE_OPTIONS|TAP|_TAP)/.test(name)),
+    Object.entries(process.env).filter(([name]) => !/^(BUCKTAIL_|NODE_OPTIONS|NODE_COMPILE_CACHE|TAP|_TAP)/.test(name)),
   )
   return spawn(process.execPath, [options.entry ?? ENTRY, ...args], {
     cwd: options.cwd,

@@ -16,7 +16,7 @@ const idleBytes = liveBytes()
 let found = 0
 let peakBytes = 0
 for await (const _ of store.search({ query: parseQuery(''), order: order as SearchRequest['order'] })) {
-  if (++found % 1000 === 0) peakBytes = Math.max(peakBytes, liveBytes())
+  if (++found % 4000 === 0) peakBytes = Math.max(peakBytes, liveBytes())
 }
 process.stdout.write(JSON.stringify({ found, idleBytes, peakBytes }))
 

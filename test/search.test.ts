@@ -21,7 +21,7 @@ import { RandomQueries } from './random-query.test-support.ts'
 import { type SampleFile, sampleFiles } from './real-lines.test-support.ts'
 
 const IS_LONG = process.env.BUCKTAIL_TEST_LONG !== undefined
-const QUERIES = IS_LONG ? 4_000 : 120
+const QUERIES = IS_LONG ? 4_000 : 80
 const FILE_BYTES = IS_LONG ? 1_000_000 : 120_000
 const PACKET_BYTES = 90_000
 
