@@ -174,6 +174,29 @@ test('copied, truncated, and the copy compressed at once: its rest is read', asy
   )
 })
 
+for (const isCut of [false, true])
+  test(`${isCut ? 'copied, cut' : 'renamed'} and compressed while the tailer is down: ${isCut ? 'an alarm' : 'no alarm'}`, async t => {
+    const b = await bench(t)
+    const path = join(b.logFolder, 'app.log')
+    await writeFile(path, lines(0, 500))
+    const first = await b.start()
+    await until('read', () => first.tailer.status().linesRead === 500)
+    await first.stop()
+    await appendFile(path, lines(500, 600))
+    if (isCut) {
+      await copyFile(path, `${path}.1`)
+      await truncate(path, 0)
+    } else await rename(path, `${path}.1`)
+    await appendFile(path, lines(600, 610))
+    await compress(`${path}.1`)
+    const second = await b.start()
+    await until('read on', () => second.tailer.status().linesRead === 110)
+    await second.stop()
+    t.same(await textOf(b), [lines(0, 600), lines(600, 610)].sort())
+    const told = new Set((await gaveUpOf(b)).map(({ kind }) => kind))
+    t.same(told, new Set(isCut ? ['alarm'] : []))
+  })
+
 test('a compressed file that is still being written waits for its end', async t => {
   const b = await bench(t)
   const path = join(b.logFolder, 'old.log.gz')

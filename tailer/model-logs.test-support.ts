@@ -25,6 +25,8 @@ interface FileModel {
 
 /** The fate of what was written after the copy was made and before the original was cut. */
 export const BETWEEN = 'written between copy and truncation'
+/** The same, and the original went too: nobody can tell any more that it was cut. */
+export const BETWEEN_AND_GONE = `${BETWEEN}, and the original gone`
 
 const GENERATIONS_MAX = 6
 
@@ -216,6 +218,9 @@ export class ModelLog {
 
   /** Tokens that no file has any more may be missing. */
   #judge(tokens: Token[], how: string): void {
+    if (how === 'removed' || how === 'replaced') {
+      for (const token of this.tokens) if (token.fate === BETWEEN) token.fate = BETWEEN_AND_GONE
+    }
     const living = new Set([...this.#files.values()].flatMap(file => file.tokens))
     for (const token of tokens) if (!living.has(token)) token.fate ??= how
   }

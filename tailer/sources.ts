@@ -386,9 +386,9 @@ export class Sources {
       if (relates === 'same') {
         const isCopy = source.isLost || source.ino !== file.stat.ino
         const isTruncation = isCopy && isActiveName(source.path) && !isActiveName(file.path)
+        const isTold = isTruncation && !this.#isOnlyRenamed(source, file, found)
         await this.#moveTo(source, file, found)
-        // A renamed file that was compressed before a look saw it, or a copy that was: nothing tells which.
-        if (isTruncation)
+        if (isTold)
           await this.#table.alarm(source, file.packed === undefined ? COPIED_AND_TRUNCATED : COMPRESSED_MEANWHILE)
         return
       }
@@ -435,6 +435,17 @@ export class Sources {
         true,
       )
     }
+  }
+
+  /**
+   * Renamed, and compressed before a look saw it: what was cut would still have the inode, and what was cut and then rotated
+   * would be a generation that nobody knows yet. Else nothing tells whether it was copied and cut.
+   */
+  #isOnlyRenamed(source: Source, file: FoundFile, found: Findings): boolean {
+    const set = rotationSet(file.path)
+    if (file.packed === undefined || found.at(source) !== undefined || found.isPending(set)) return false
+    const others = found.ofSet(set).filter(other => other !== file && !isActiveName(other.path))
+    return others.every(other => this.#table.at(other) !== undefined)
   }
 
   async #moveTo(source: Source, file: FoundFile, found: Findings): Promise<void> {
