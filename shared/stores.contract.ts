@@ -67,6 +67,30 @@ export function testEventStore(t: Test, place: OpenPlace): void {
     await store.tidy()
   })
 
+  promise(
+    'events of any time are found and taken elsewhere: long ago, in a far year, at the ends of what can be told',
+    async (t, open) => {
+      const store = await open()
+      const range = { sinceNs: -(2n ** 63n), untilNs: 2n ** 63n - 1n }
+      const times = [-(2n ** 63n), -1n, 0n, 4_102_444_800_123_456_789n, 2n ** 63n - 2n]
+      const lines = times.map(timeNs => ({ text: `${timeNs}\n`, timeNs }))
+      await store.add([testPacket([{ lines }], { sequence: 1 })], NO_WORDS)
+      for (const asked of [{}, range]) {
+        t.same(
+          (await all(store, { ...asked, order: 'offset' })).map(({ timeNs }) => timeNs),
+          times,
+        )
+        t.equal((await store.summarise({ ...asked, query: parseQuery(''), volume: true })).events, times.length)
+      }
+      if (!store.eventPackets) return
+      let taken = 0
+      for await (const packets of store.eventPackets({ ...range, query: parseQuery('') }, () => undefined)) {
+        for (const { header } of packets) taken += header.events
+      }
+      t.equal(taken, times.length)
+    },
+  )
+
   promise('what is known of an event comes back with it: guessed time, continued, redacted', async (t, open) => {
     const store = await open()
     const lines = Array.from({ length: 8 }, (_, flags) => ({ text: `flags ${flags}\n`, flags }))

@@ -5,7 +5,7 @@ import { type Test, test } from 'tap'
 import { stringify } from 'yaml'
 import { FolderStore } from '../../shared/folder-store.ts'
 import { NO_WORDS, world } from '../../shared/objects.test-support.ts'
-import { seededRandom } from '../../shared/packets.test-support.ts'
+import { seededRandom, sourceName, testPacket } from '../../shared/packets.test-support.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
 import { all, randomPackets } from '../../shared/stores.contract.ts'
 import { run, startUp, until } from '../../test/command.ts'
@@ -56,6 +56,21 @@ test('a range goes into an archive of its own', async t => {
   })
   t.ok(expected.length > 0)
   t.same(await all(await open(copy), { order: 'offset' }), expected)
+})
+
+test('without a range everything is copied, whatever time its lines name', async t => {
+  const { data, archive, open, incident } = await place(t)
+  const lines = [-(2n ** 63n), -1n, 0n, BigInt(Date.now() + 400 * 86_400_000) * 1_000_000n, 2n ** 63n - 2n].map(
+    timeNs => {
+      return { text: `at ${timeNs}\n`, timeNs }
+    },
+  )
+  await archive.add(
+    [testPacket([{ source: sourceName('odd'), lines }], { epoch: '9-00000000000000aa', sequence: 1 })],
+    NO_WORDS,
+  )
+  t.match(await incident('index'), { code: 0 })
+  t.same(await all(await open(join(data, 'index')), { order: 'offset' }), await all(archive, { order: 'offset' }))
 })
 
 test('what a tailer dropped is copied and restored with the rest: blanks, at their place', async t => {

@@ -124,7 +124,7 @@ export async function erase(flags: CopyFlags & { why?: string }): Promise<number
   if (why === undefined || why.trim() === '') throw usageError('why? --why TEXT is shown in the ledger')
   const place = await openIncidentPlace(flags)
   try {
-    const { world, archive, index, archiveObjects, settings } = place
+    const { world, archive, index, archiveObjects } = place
     const now = world.clock.now()
     const question = {
       query: parseQuery(''),
@@ -136,7 +136,7 @@ export async function erase(flags: CopyFlags & { why?: string }): Promise<number
       ...(flags.until !== undefined && { untilNs: timeOf('until', flags.until, now) }),
     }
     const sources = await rangesOf(archive, question)
-    const stores = [archive, ...(index instanceof SegmentStore ? [index] : [])]
+    const stores = [archive, ...(index instanceof SegmentStore || index instanceof ElasticStore ? [index] : [])]
     if (flags.dryRun) {
       const events = (await archive.summarise(question)).events
       await say(
@@ -153,11 +153,6 @@ export async function erase(flags: CopyFlags & { why?: string }): Promise<number
     await say(
       `${counted(events, 'event')} of ${escapeControls(host)} erased; the old files go within the hour, when the porter tidies`,
     )
-    if (!(index instanceof SegmentStore)) {
-      await say(
-        `the index in Elasticsearch still has them: they leave it after index.keep (${settings.index.keep / DAY_MS} days)`,
-      )
-    }
     await say('the bucks keep their copies for their retention: `bucktail incident prune` makes them go')
     return EXIT.fine
   } finally {
@@ -206,16 +201,14 @@ async function copy(flags: CopyFlags, what: Pick<CopyParams, 'from' | 'to' | 'fo
   try {
     const { world, board } = place
     const now = world.clock.now()
-    const sinceNs = flags.since === undefined ? 0n : timeOf('since', flags.since, now)
-    const untilNs =
-      flags.until === undefined ? BigInt(Math.trunc(now + DAY_MS)) * 1_000_000n : timeOf('until', flags.until, now)
+    const sinceNs = flags.since === undefined ? FIRST_NS : timeOf('since', flags.since, now)
+    const untilNs = flags.until === undefined ? LAST_NS : timeOf('until', flags.until, now)
     if (sinceNs >= untilNs) throw usageError('--since is not before --until: nothing can be in between')
     const { host, app, file } = flags
     const params = {
       ...what,
       sinceNs: `${sinceNs}`,
-      // Without --until: the same for everybody who starts it on one day.
-      untilNs: flags.until === undefined ? `${(untilNs / DAY_NS) * DAY_NS}` : `${untilNs}`,
+      untilNs: `${untilNs}`,
       ...(host && { host }),
       ...(app && { app }),
       ...(file && { file }),
@@ -244,7 +237,9 @@ async function copy(flags: CopyFlags, what: Pick<CopyParams, 'from' | 'to' | 'fo
   }
 }
 
-const DAY_NS = BigInt(DAY_MS) * 1_000_000n
+/** All times that an event can have: lines name years before 1970, and days that are still to come. */
+const FIRST_NS = -(2n ** 63n)
+const LAST_NS = 2n ** 63n - 1n
 
 async function runToEnd(place: IncidentPlace, id: string, estimate: CopyEstimate): Promise<number> {
   const { board } = place

@@ -10,6 +10,7 @@
 // Unlike the embedded store it is not all or nothing while it works: events of an add that failed in the middle are found
 // by searches at once. They are true, only not complete yet.
 
+import { requestFilter } from '../event-filter.ts'
 import type { FoundEvent } from '../events.ts'
 import { HeldPackets } from '../held-packets.ts'
 import type { Gone, Manifest } from '../manifest.ts'
@@ -33,6 +34,8 @@ import { Bulk, type Outcome } from './bulk.ts'
 import { bodiesOf } from './bulk-body.ts'
 import { type ElasticAccess, ElasticConnection } from './connection.ts'
 import { packetsOut } from './copy-out.ts'
+import { type EventSource, eventOfDocument } from './document.ts'
+import { eraseEvents } from './erase.ts'
 import { ElasticError, IndexMissingError } from './errors.ts'
 import { Holdings } from './holdings.ts'
 import { Indexes } from './indexes.ts'
@@ -211,6 +214,19 @@ export class ElasticStore implements EventStore {
     for (const day of [...this.#holdings.days.keys()]) await this.#indexes.remove(day)
     await this.#indexes.removeTemplate()
     this.#holdings.days.clear()
+  }
+
+  /** These events leave the index, and the file of refused documents, for good; nothing brings them back. */
+  async erase(question: EventQuestion, pass: StorePass = {}): Promise<{ events: number }> {
+    await this.#refresh(pass.signal)
+    // What was just written is to go, too.
+    const days = [...this.#holdings.days.keys()].map(day => this.#names.index(day)).join(',')
+    if (days !== '') await this.#connection.ask({ what: 'indexes not refreshed', path: `${days}/_refresh` })
+    const matches = requestFilter(question)
+    const rejects = await this.rejects.read()
+    const left = rejects.filter(({ id, document }) => !matches(eventOfDocument(id, document as EventSource)))
+    if (left.length < rejects.length) await this.rejects.replace(left)
+    return { events: await eraseEvents(this.#mendParts(pass), question) }
   }
 
   /** Sends refused documents once more; those refused again stay in the file. */

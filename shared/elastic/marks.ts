@@ -98,6 +98,16 @@ export function packetMark(
   return { id: mark, json: JSON.stringify({ bucktail: source }), source }
 }
 
+/** The mark of a packet of which some events are no more to be in the index. */
+export function lessened(id: string, mark: MarkSource, events: number, ranges: Map<SourceName, RangeSet>): MarkSource {
+  const left = Math.max(0, (mark.events ?? 0) - events)
+  const body = partsOfMark(mark).map(part => {
+    const own = part.ranges.without(ranges.get(part.source) ?? new RangeSet())
+    return { ...part, ranges: [...own] }
+  })
+  return { ...mark, events: left, check: checkOf(id, String(left)), body }
+}
+
 export function pastMark(runs: HeldRun[]): { id: string; json: string; source: MarkSource } {
   const body = runs.map(({ sums, ...run }) => ({ ...run, sums: sums.toString('base64') }))
   const content = JSON.stringify(body)

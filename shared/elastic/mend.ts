@@ -61,7 +61,7 @@ export async function mendLost(parts: MendParts): Promise<void> {
       events: marks.events - count,
       packets: short.length,
     })
-    await remove(parts, day, short)
+    await removeDocuments(parts, day, short)
     holdings.days.delete(day)
   }
   await holdings.refresh(signal)
@@ -137,7 +137,7 @@ async function mendTwice(parts: MendParts): Promise<void> {
           events: events.length,
         })
         // Without its mark the packet is added again, and what another day holds of it is left out then.
-        await remove(parts, day, [...events, ...marks])
+        await removeDocuments(parts, day, [...events, ...marks])
         holdings.days.delete(day)
       }
       if (twice.size > 0) await holdings.refresh(signal)
@@ -154,12 +154,16 @@ async function markIdsAt({ connection, names }: MendParts, day: string, id: stri
   return [markIdOf(_source)]
 }
 
-function markIdOf({ bucktail }: EventSource): string {
+export function markIdOf({ bucktail }: EventSource): string {
   const { tailer, epoch, sequence, sum } = bucktail as EventSource['bucktail'] & { sum: string }
   return `packet-${tailer}-${epoch}-${sequence}-${sum}`
 }
 
-async function remove({ connection, names, signal }: MendParts, day: string, ids: string[]): Promise<void> {
+export async function removeDocuments(
+  { connection, names, signal }: MendParts,
+  day: string,
+  ids: string[],
+): Promise<void> {
   for (let at = 0; at < ids.length; at += PAGE) {
     const lines = ids
       .slice(at, at + PAGE)

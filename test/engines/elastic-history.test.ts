@@ -1,10 +1,10 @@
 // Histories in Elasticsearch, and the way back out of it: an archive made of the index gives the same bytes.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { stringify } from 'yaml'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../../bin/samples.ts'
-import { run, startUp, until } from '../command.ts'
+import { run, start, startUp, until } from '../command.ts'
 import { startElasticsearch } from './elasticsearch.ts'
 
 const LINES = 3_000
@@ -58,6 +58,10 @@ test('a history is an index of Elasticsearch; an export from Elasticsearch resto
   t.equal(found.stdout.length, readFileSync(file).length)
 
   const copy = join(dir, 'copy')
+  // Killed in the middle, wherever that is: started again it goes on.
+  const killed = start(['incident', 'export', '--config', config, '--to', copy])
+  await until('it has begun to write', () => existsSync(join(copy, 'segments')), 30_000)
+  killed.kill('SIGKILL')
   const exported = await run(['incident', 'export', '--config', config, '--to', copy])
   t.equal(exported.code, 0, exported.stderr)
   const copied = join(dir, 'copy.yaml')

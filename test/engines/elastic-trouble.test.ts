@@ -10,6 +10,7 @@ import { ElasticStore, type ElasticStoreOptions } from '../../shared/elastic/ela
 import { NO_WORDS, quiet } from '../../shared/objects.test-support.ts'
 import type { Packet } from '../../shared/packet.ts'
 import { BUCKET, seededRandom, sourceName, testManifest, testPacket } from '../../shared/packets.test-support.ts'
+import { parseQuery } from '../../shared/query.ts'
 import { realClock, realWorld } from '../../shared/real-world.ts'
 import { all, ids, picture, randomPackets, texts } from '../../shared/stores.contract.ts'
 import { type Elasticsearch, startElasticsearch } from './elasticsearch.ts'
@@ -80,6 +81,9 @@ test('Elasticsearch in trouble', { timeout: 600_000 }, async t => {
   )
   await t.test('a document that Elasticsearch refuses is in the rejects file, and can be sent again', t =>
     refused(t, engine, folder),
+  )
+  await t.test('one host is erased: its events are gone, nothing is missed, nothing brings them back', t =>
+    erased(t, engine, folder),
   )
   await t.test('an index that is not ours is not written to', t => foreign(t, engine, folder))
   await t.test('a full disk: a clear word, and it goes on by itself', t => full(t, engine, folder))
@@ -232,6 +236,32 @@ async function refused(t: Test, engine: Elasticsearch, folder: string): Promise<
   t.same(await store.replayRejects(), { indexed: 1, refused: 0 })
   t.same(texts(await all(store)).sort(), ['beyond 127\n', 'other\n'])
   t.same(await store.rejects.read(), [])
+}
+
+async function erased(t: Test, engine: Elasticsearch, folder: string): Promise<void> {
+  const open = place(t, engine.url, folder)
+  const store = open()
+  const reader = open()
+  const packets = randomPackets(seededRandom(8), 25)
+  await addAll(store, packets)
+  const before = await all(reader, { order: 'offset' })
+  const left = before.filter(({ host }) => host !== 'web1')
+  const question = { query: parseQuery(''), host: 'web1' }
+  t.same(await store.erase(question), { events: before.length - left.length })
+  t.same(await store.erase(question), { events: 0 }, 'and again')
+  for (const handle of [store, reader, open()]) {
+    t.same(await all(handle, { order: 'offset' }), left)
+    t.same(await handle.lacking(ids(packets)), [])
+    const totals = await handle.totals()
+    t.equal(
+      totals.reduce((sum, { events }) => sum + events, 0),
+      left.length,
+    )
+    t.ok(totals.every(({ bytes, ranges }) => bytes === ranges.total))
+  }
+  await store.tidy()
+  await store.add(packets, NO_WORDS)
+  t.same(await all(store, { order: 'offset' }), left, 'tidying and adding bring nothing back')
 }
 
 async function foreign(t: Test, engine: Elasticsearch, folder: string): Promise<void> {
