@@ -30,7 +30,8 @@ export async function statAll(
   return found
 }
 
-async function isOnLocal(path: string, dev: number): Promise<boolean> {
+/** @param dev  of the file at `path` */
+export async function isOnLocal(path: string, dev: number): Promise<boolean> {
   let isLocal = known.get(dev)
   if (isLocal === undefined) {
     isLocal = LOCAL.has((await statfs(path)).type)
