@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { eventId, type FoundEvent } from '../shared/events.ts'
 import { realClock } from '../shared/real-world.ts'
-import { type Run, streamedAnswer } from './answer.ts'
+import { type Run, streamedAnswer, wholeAnswer } from './answer.ts'
 
 function event(k: number): FoundEvent {
   const bytes = Buffer.from(`line ${k}\n`)
@@ -66,4 +66,17 @@ test('a search that fails says so in the last line', async t => {
   let text = ''
   for await (const part of streamedAnswer(run, undefined, realClock)) text += part
   t.match(parsed(text), [{ message: 'line 1' }, { error: 'the disk hums' }])
+})
+
+test('an answer in one piece stays within its bound of memory, and says that there is more', async t => {
+  const long = Buffer.alloc(60_000, 'x')
+  let given = 0
+  const run: Run = async function* (limit) {
+    for (; given < limit!; given++) yield { ...event(given), bytes: long }
+  }
+  const { events, more } = await wholeAnswer(run, 10_000)
+  t.ok(more)
+  t.ok(events.length > 500 && events.length < 600, `${events.length} events`)
+  t.equal(given, events.length, 'no more were found than that one')
+  t.match(await wholeAnswer(async function* () {}, 10), { events: [], more: false })
 })

@@ -7,12 +7,14 @@ import type { Clock } from '../shared/world.ts'
 
 /** Damages named in one answer; a broken disk could name millions. */
 export const DAMAGES_MAX = 100
+/** Text of events in an answer that is held in memory as a whole. */
+const JSON_BYTES_MAX = 32 * 1024 * 1024
 const CHUNK_CHARACTERS = 32 * 1024
 const CHUNK_MS = 100
 
 export interface SearchAnswer {
   events: EventJson[]
-  /** There is at least one more than `limit`. */
+  /** There is at least one more: than `limit`, or than fits into JSON_BYTES_MAX. */
   more: boolean
   /** What could not be read or asked: events may be missing because of it. */
   damages: Damage[]
@@ -32,8 +34,10 @@ export async function wholeAnswer(run: Run, limit: number): Promise<SearchAnswer
     if (answer.damages.length < DAMAGES_MAX) answer.damages.push(damage)
   }
   // One more than asked for tells whether there is more.
+  let bytes = 0
   for await (const event of run(limit + 1, onDamage)) {
-    if (answer.events.length === limit) {
+    bytes += event.bytes.length
+    if (answer.events.length === limit || (bytes > JSON_BYTES_MAX && answer.events.length > 0)) {
       answer.more = true
       break
     }

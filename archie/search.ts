@@ -6,6 +6,7 @@
 //   index.search ────────────────────────────────────────┘
 // The list of fresh packets is taken before the index is asked: one that is indexed in between is in both, never in none.
 import { eventId, type FoundEvent, LEVELS, TIME_IS_GUESSED } from '../shared/events.ts'
+import type { PacketId, SourceName } from '../shared/messages.ts'
 import { packetKey } from '../shared/packet.ts'
 import { COMPARE, mergeOrdered } from '../shared/search/event-order.ts'
 import { openPacketBlock } from '../shared/search/packet-block.ts'
@@ -45,6 +46,15 @@ export async function* searchFresh(
 ): AsyncGenerator<FoundEvent> {
   const compare = COMPARE[request.order]
   const question = new Question(request)
+  if (request.order === 'offset' && request.source === undefined) {
+    // One source after the other: else all packets that have several would be open at the same time.
+    const packets = source.packets()
+    const listed = { packets: () => packets, load: (id: PacketId) => source.load(id), blocks: source.blocks }
+    for (const one of sourcesIn(packets, question)) {
+      yield* searchFresh(listed, { ...request, source: one }, onDamage)
+    }
+    return
+  }
   const waiting = source
     .packets()
     .filter(packet => couldMatch(packet, question))
@@ -161,12 +171,19 @@ export function couldMatch({ header, runs, names }: FreshPacket, question: Quest
   return question.couldHoldTimes(header) && question.couldHoldRuns({ runs, names })
 }
 
+function sourcesIn(packets: FreshPacket[], question: Question): SourceName[] {
+  const sources = new Set<SourceName>()
+  for (const { runs } of packets) for (const run of runs) if (question.isRun(run)) sources.add(run.source)
+  return [...sources].sort()
+}
+
 /** A key that no event of the packet comes before, in this order. */
-function firstKey({ header, runs }: FreshPacket, { order }: SearchRequest): FoundEvent {
+function firstKey({ header, runs }: FreshPacket, { order, source }: SearchRequest): FoundEvent {
   const key = (timeNs: bigint, source: string, from: number) => ({ timeNs, source, from }) as FoundEvent
   if (order === 'oldest') return key(header.leastNs, '', 0)
   if (order === 'newest') return key(header.greatestNs, '\uffff', Number.MAX_SAFE_INTEGER)
-  const keys = runs.map(run => key(0n, run.source, run.from)).sort(COMPARE.offset)
+  const asked = runs.filter(run => run.source === source)
+  const keys = asked.map(run => key(0n, run.source, run.from)).sort(COMPARE.offset)
   return keys[0] ?? key(0n, '', 0)
 }
 
