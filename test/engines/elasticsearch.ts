@@ -10,11 +10,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { builtOnce } from './cache.ts'
-import { EngineProcess, freePort, temporaryFolder } from './engine-process.ts'
+import { EngineProcess, freePort, JAVA_ARGS, quickPlace, temporaryFolder } from './engine-process.ts'
 import { copyDependencies, findJdk, run, unlessToolMissing } from './tools.ts'
 
 const JDK_VERSION_MIN = 21
 const HEAP_MIB = 1024
+/** Gigabytes do not belong into memory. */
+const IS_LONG = process.env.BUCKTAIL_TEST_LONG !== undefined
 const HTTP_MODULE = 'transport-netty4'
 const POM = fileURLToPath(new URL('elasticsearch-pom.xml', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('OneNode.java', import.meta.url))
@@ -39,7 +41,7 @@ export async function startElasticsearch(
   return unlessToolMissing(t, 'Elasticsearch', async () => {
     const jdk = findJdk(JDK_VERSION_MIN)
     const place = await build(jdk)
-    const folder = await temporaryFolder(t, 'elasticsearch')
+    const folder = await temporaryFolder(t, 'elasticsearch', IS_LONG ? undefined : quickPlace())
     const dataFolder = join(folder, 'data')
     const port = await freePort()
     const url = `http://127.0.0.1:${port}`
@@ -56,10 +58,12 @@ export async function startElasticsearch(
     }
     const process = new EngineProcess(t, {
       name: 'Elasticsearch',
+      folder,
       file: join(jdk, 'bin', 'java'),
       args: [
         `-Xmx${heapMiB}m`,
         '-XX:+UseSerialGC',
+        ...(heapMiB === HEAP_MIB ? JAVA_ARGS : []),
         `-Djava.io.tmpdir=${folder}`,
         '--module-path',
         join(place, 'lib'),

@@ -1,6 +1,7 @@
 // A server that a test started: up, killed, up again on the same folder and port, and gone with the test.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { statfsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,14 +13,19 @@ const START_MS_MAX = 120_000
 const POLL_MS = 100
 /** The end of what it printed, for the message if it does not start. */
 const SAID_BYTES_MAX = 8_000
-// A test process that is killed must not leave a server behind: when its end of the pipe closes, the whole group goes.
-const WITH_PARENT = '("$@" </dev/null; kill -9 0) & cat >/dev/null; kill -9 0'
+// A test process that is killed must not leave a server behind, nor what it keeps: when its end of the pipe closes, the
+// whole group goes, and somebody outside of it removes the folder.
+const WITH_PARENT =
+  '("$@" </dev/null; kill -9 0) & cat >/dev/null; ' +
+  '[ -z "$ENGINE_FOLDER" ] || setsid -f sh -c \'sleep 1; rm -rf "$ENGINE_FOLDER"\'; sleep 0.1; kill -9 0'
 
 export interface EngineOptions {
   name: string
   file: string
   args: string[]
   env?: Record<string, string>
+  /** Goes with a test process that is killed. */
+  folder?: string
   /** True once it answers. May throw: not yet. */
   isUp(): Promise<boolean>
 }
@@ -36,11 +42,11 @@ export class EngineProcess {
 
   /** Resolves when it answers. */
   async start(): Promise<void> {
-    const { name, file, args, env } = this.#options
+    const { name, file, args, env, folder } = this.#options
     const child = spawn('/bin/sh', ['-c', WITH_PARENT, 'sh', file, ...args], {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, ...(folder !== undefined && { ENGINE_FOLDER: folder }) },
     })
     this.#child = child
     this.#said = ''
@@ -81,9 +87,25 @@ export class EngineProcess {
   }
 }
 
+/** A server of a short test is done before its code is worth the second compiler, which takes more than it gives. */
+export const JAVA_ARGS = process.env.BUCKTAIL_TEST_LONG === undefined ? ['-XX:TieredStopAtLevel=1'] : []
+
+/** For what syncs all the time and is thrown away: memory, where there is plenty of it. */
+export function quickPlace(): string {
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY_FOLDER)
+    return bavail * bsize >= MEMORY_FREE_BYTES ? MEMORY_FOLDER : tmpdir()
+  } catch {
+    return tmpdir()
+  }
+}
+
+const MEMORY_FOLDER = '/dev/shm'
+const MEMORY_FREE_BYTES = 6 * 1024 ** 3
+
 /** Removed with the test. */
-export async function temporaryFolder(t: Test, name: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), `bucktail-${name}-`))
+export async function temporaryFolder(t: Test, name: string, place = tmpdir()): Promise<string> {
+  const folder = await mkdtemp(join(place, `bucktail-${name}-`))
   t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }

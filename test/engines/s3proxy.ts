@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { builtOnce } from './cache.ts'
-import { EngineProcess, freePort, temporaryFolder } from './engine-process.ts'
+import { EngineProcess, freePort, JAVA_ARGS, temporaryFolder } from './engine-process.ts'
 import type { S3Engine } from './s3-engine.ts'
 import { copyDependencies, findJdk, unlessToolMissing } from './tools.ts'
 
@@ -46,10 +46,12 @@ export async function startS3Proxy(t: Test, more: Record<string, string> = {}): 
     )
     const process = new EngineProcess(t, {
       name: 'S3Proxy',
+      folder,
       file: join(jdk, 'bin', 'java'),
       args: [
         `-Xmx${HEAP_MIB_MAX}m`,
         '-XX:+UseSerialGC',
+        ...JAVA_ARGS,
         `-Djava.io.tmpdir=${folder}`,
         '-cp',
         join(lib, '*'),
