@@ -1,5 +1,6 @@
 // The tailer against a model: random writes, rotations of all kinds, truncations, kills and power cuts, from a printed seed.
-// Real files, the real Tailer, real bucks; only time runs faster. MODEL_SEED replays, MODEL_STEPS makes it longer.
+// Real files, the real Tailer, real bucks; time runs faster, and in most stories the tailer's disk stalls now and then, so
+// that files change between two steps of a look. MODEL_SEED replays, MODEL_STEPS makes it longer.
 //
 // Promised: no token twice; every token that some file still has, once; one that was destroyed may be missing, and if the
 // tailer knew its file, a hole or an alarm names it.
@@ -7,20 +8,13 @@ import { test } from 'tap'
 import { Story } from './model-story.test-support.ts'
 
 const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 1_000_000_000)
-const { MODEL_STEPS, MODEL_SEED, BUCKTAIL_TEST_LONG } = process.env
+const { MODEL_STEPS, BUCKTAIL_TEST_LONG } = process.env
 const STEPS = Number(MODEL_STEPS ?? (BUCKTAIL_TEST_LONG ? 1_500_000 : 10_000))
 const CHAPTER_STEPS = 400
 /** Stories beside each other: one waits while another one works. */
-const STORIES_AT_ONCE = 3
+const STORIES_AT_ONCE = 4
 
 test('no token twice, none missing, every loss named', { timeout: 24 * 3600_000 }, async t => {
-  if (!(MODEL_STEPS || MODEL_SEED || BUCKTAIL_TEST_LONG)) {
-    t.comment(
-      'NOT RUN here: it still finds a log that is read twice (docs/tailer.md, "Known faults"); npm run test:model',
-    )
-    t.pass('only with npm run test:model')
-    return
-  }
   t.comment(`MODEL_SEED=${SEED} MODEL_STEPS=${STEPS}`)
   const sums = { steps: 0, tokens: 0, kills: 0, powerCuts: 0, destroyed: 0, missing: 0 }
   let begun = 0

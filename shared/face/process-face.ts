@@ -44,6 +44,9 @@ export interface RunningFace {
   close(): Promise<void>
 }
 
+/** The lag of the event loop is measured so often, and its figures are no less. */
+const LAG_EVERY_MS = 100
+
 /** Rejects if the port cannot be had. */
 export async function startProcessFace(config: FaceConfig, parts: FaceParts): Promise<RunningFace> {
   const app = Fastify({ logger: false, forceCloseConnections: true })
@@ -55,7 +58,8 @@ export async function startProcessFace(config: FaceConfig, parts: FaceParts): Pr
   answerWithProblems(app, (error, url) => parts.log.error('request failed', { url, error }))
 
   const metrics = new Registry()
-  collectDefaultMetrics({ register: metrics })
+  // Its own measure wakes an idle process a hundred times a second: half a per cent of a core.
+  collectDefaultMetrics({ register: metrics, eventLoopMonitoringPrecision: LAG_EVERY_MS })
   for (const figure of parts.figures) {
     const { name, help } = figure
     new Gauge({
