@@ -11,8 +11,8 @@ import { eventOfDocument } from './document.ts'
 import { candidatesOf } from './query-dsl.ts'
 import { hitsOf } from './search.ts'
 
-/** Some megabytes a page. */
-const PAGE_EVENTS = 4000
+/** Events of 64 KB at most, and two pages in memory: 128 MB, mostly 2. */
+const PAGE_EVENTS = 1000
 /** Text of events that wait for more of their packet. Then the one that waits longest goes out as it is. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024
 
