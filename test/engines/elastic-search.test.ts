@@ -7,6 +7,7 @@ import { requestFilter } from '../../shared/event-filter.ts'
 import { compareFound, type FoundEvent } from '../../shared/events.ts'
 import { type Labels, labelsOf } from '../../shared/labels.ts'
 import { NO_WORDS, quiet } from '../../shared/objects.test-support.ts'
+import type { Packet } from '../../shared/packet.ts'
 import {
   BUCKET,
   seededRandom,
@@ -59,6 +60,7 @@ test('searching in Elasticsearch', { timeout: 1_200_000 }, async t => {
 async function fill(t: Test, store: ElasticStore, random: () => number): Promise<void> {
   const { files, areReal } = sampleFiles(random, FILE_BYTES)
   if (!areReal) t.comment('no real logs at hand: generated ones only')
+  const packets: Packet[] = []
   let sequence = 0
   for (const [n, file] of files.entries()) {
     const lines: TestLine[] = []
@@ -83,11 +85,16 @@ async function fill(t: Test, store: ElasticStore, random: () => number): Promise
       }
       // Over two days, so that a search goes over several indexes.
       const bucket = BUCKET + (n % 2) * 86_400
-      await store.add([testPacket([{ ...run, from, lines: part }], { sequence: ++sequence, bucket })], NO_WORDS)
+      packets.push(testPacket([{ ...run, from, lines: part }], { sequence: ++sequence, bucket }))
+      if (packets.length === ADD_PACKETS) await store.add(packets.splice(0), NO_WORDS)
       from += part.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
     }
   }
+  await store.add(packets, NO_WORDS)
 }
+
+/** Several adds, so that there are several segments; not one for each packet. */
+const ADD_PACKETS = 6
 
 /** Keys that an index could stumble over. */
 const ODD_KEYS = `${JSON.stringify({
