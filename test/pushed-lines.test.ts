@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { ended, pidOf, run, start, startUp, until } from './command.ts'
 
 const PIPED = 5_000
@@ -16,7 +16,10 @@ test('pushed and piped lines are there once each, although the tailer is killed 
   const up = await startUp(t, ['--data', data, '--bucket-time', '1s', join(dir, 'app.log')], {
     env: { BUCKTAIL_PORTER_ARCHIVE_AFTER: '1s' },
   })
-  const gateway = `http://127.0.0.1:${Number(new URL(up.url).port) + 10}`
+  const gatewayPort = Number(new URL(up.url).port) + 10
+  const gateway = `http://127.0.0.1:${gatewayPort}`
+  await t.test('what cannot be a log line is refused with a reason', t => refusals(t, gatewayPort))
+  t.match((await run(['pipe', '--app', '../x', '--data', data])).stderr, /letters, digits/)
 
   const pipe = start(['pipe', '--app', 'build', '--data', data], { stdin: 'pipe' })
   const pipeEnd = ended(pipe)
@@ -86,10 +89,7 @@ test('pushed and piped lines are there once each, although the tailer is killed 
   t.equal((await up.stop()).code, 0)
 })
 
-test('what cannot be a log line is refused with a reason', async t => {
-  const dir = t.testdir({ 'app.log': 'x\n' })
-  const up = await startUp(t, ['--data', join(dir, 'data'), join(dir, 'app.log')])
-  const port = Number(new URL(up.url).port) + 10
+async function refusals(t: Test, port: number): Promise<void> {
   const push = async (
     body: string,
     type = 'application/json',
@@ -118,6 +118,4 @@ test('what cannot be a log line is refused with a reason', async t => {
   t.equal(answer.statusCode, 413)
   tooLong.destroy()
   t.match(await push('{"message":"x"}', 'application/json', { headers: { origin: 'http://evil.example' } }), /^403 /)
-  t.match((await run(['pipe', '--app', '../x', '--data', dir])).stderr, /letters, digits/)
-  t.equal((await up.stop()).code, 0)
-})
+}
