@@ -11,12 +11,12 @@ export class FolderWatches {
   readonly #watches = new Map<string, { close(): void }>()
   /** Folders that cannot be watched: told once, not tried again. */
   readonly #refused = new Set<string>()
-  readonly #onChange: (path: string) => void
+  readonly #onChange: (path: string | undefined) => void
   /** A name came, went, or leads elsewhere since the last look. */
   areNamesChanged = false
 
-  /** @param onChange something was written to a file */
-  constructor(disk: Disk, log: Log, onChange: (path: string) => void) {
+  /** @param onChange something was written to a file; without a path, names may have changed */
+  constructor(disk: Disk, log: Log, onChange: (path: string | undefined) => void) {
     this.#disk = disk
     this.#log = log
     this.#onChange = onChange
@@ -45,21 +45,24 @@ export class FolderWatches {
     this.keep([])
   }
 
+  #stirNames(): void {
+    this.areNamesChanged = true
+    this.#onChange(undefined)
+  }
+
   #watch(folder: string): void {
     try {
       const watch = this.#disk.watch!(folder, {
         changed: name => {
           if (name !== undefined) this.#onChange(`${folder}/${name}`)
-          else this.areNamesChanged = true
+          else this.#stirNames()
         },
-        renamed: () => {
-          this.areNamesChanged = true
-        },
+        renamed: () => this.#stirNames(),
         ended: error => {
           // The folder is gone or was moved: the next look says what is there now.
           if (this.#watches.get(folder) === watch) this.#watches.delete(folder)
           watch.close()
-          this.areNamesChanged = true
+          this.#stirNames()
           if (error !== undefined) this.#log.debug('folder not watched any more', { folder, error })
         },
       })

@@ -60,6 +60,8 @@ const STIRRED_PAUSES = 9
 /** A slow look at few files is a busy machine's: they are looked at soon again. */
 const PAUSE_MS_PER_FILE = 5
 const LOOK_PAUSE_MS_MAX = 30_000
+/** Buckets end and settings change in the meantime. */
+const REST_MS_MAX = 1_000
 const COMPRESSED_SHORT = 'the compressed file has less than what was read of the plain one: nothing is missing'
 const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a file of its own'
 const COMPRESSED_MEANWHILE =
@@ -87,6 +89,9 @@ export class Sources {
   /** Own folders that a glob came upon: said once. */
   readonly #passedOver = new Set<string>()
   #undecided = 1
+  /** A folder told of something since the last rest; ends the one that is. */
+  #isStirred = false
+  #onStir: () => void = () => undefined
   /** Of the last look. */
   #found = new Findings(new Map())
 
@@ -106,8 +111,10 @@ export class Sources {
     this.#packed = new PackedFiles(parts, this.#content)
     this.#finder = this.#finderOf(config)
     this.#watches = new FolderWatches(parts.disk, parts.log, path => {
-      const source = this.#table.atPath(path)
+      const source = path === undefined ? undefined : this.#table.atPath(path)
       if (source !== undefined) source.isStirred = true
+      this.#isStirred = true
+      this.#onStir()
     })
   }
 
@@ -197,11 +204,33 @@ export class Sources {
    * time: seldom if there are many files, so that idle ones cost little.
    */
   isLookDue(now: number, lookMs: number): boolean {
-    const since = now - this.#lookedAt
-    if (!this.#watches.isPossible || this.#undecided > 0) return since >= lookMs
-    if (this.#watches.areNamesChanged) return since >= Math.max(lookMs, this.#lookTookMs * STIRRED_PAUSES)
+    return now - this.#lookedAt >= this.#lookPauseMs(lookMs)
+  }
+
+  #lookPauseMs(lookMs: number): number {
+    if (!this.#watches.isPossible || this.#undecided > 0) return lookMs
+    if (this.#watches.areNamesChanged) return Math.max(lookMs, this.#lookTookMs * STIRRED_PAUSES)
     const pauseMs = Math.min(this.#lookTookMs * IDLE_PAUSES, this.#found.files.size * PAUSE_MS_PER_FILE)
-    return since >= Math.max(lookMs, Math.min(LOOK_PAUSE_MS_MAX, pauseMs))
+    return Math.max(lookMs, Math.min(LOOK_PAUSE_MS_MAX, pauseMs))
+  }
+
+  /** When it was nobody's turn: until a folder tells of a change, a look is due, or so long. */
+  async rest(pollMs: number, lookMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts
+    const untilLookMs = this.#lookPauseMs(lookMs) - (clock.monotonic() - this.#lookedAt)
+    const moreMs = this.#watches.isPossible ? Math.min(REST_MS_MAX, untilLookMs) - pollMs : 0
+    const stirred = new AbortController()
+    try {
+      // Never less than a poll: folders may be full of changes that are none of ours.
+      await clock.sleep(pollMs, signal)
+      this.#onStir = () => stirred.abort()
+      if (!this.#isStirred && moreMs > 0) await clock.sleep(moreMs, AbortSignal.any([signal, stirred.signal]))
+    } catch (error) {
+      if (!signal.aborted && !stirred.signal.aborted) throw error
+    } finally {
+      this.#onStir = () => undefined
+      this.#isStirred = false
+    }
   }
 
   /** Ends what goes on beside the looks. */

@@ -240,6 +240,8 @@ class Life {
   readonly #delays = new EventDelays()
   readonly #figures: SourceFigures
   #births = 0
+  /** Whose turn it was in the last round. */
+  #turns = 0
   readonly #dropped: DroppedByRule[] = []
   readonly #quotas: Quotas
   #events = 0
@@ -408,7 +410,9 @@ class Life {
       if (once && taken === 0 && mustLook && isWhole && !isFull && this.#builder.rawBytes === 0) return
       // Aborted: what is in the builder is cut and sealed by the farewell.
       if (signal.aborted) return
-      if (taken === 0) await this.#pause(once ? 1 : pollMs, signal)
+      if (once && taken === 0) await this.#pause(1, signal)
+      else if (taken === 0 && (this.#turns > 0 || this.#builder.rawBytes > 0)) await this.#pause(pollMs, signal)
+      else if (taken === 0) await this.#sources.rest(pollMs, lookMs, signal)
     }
   }
 
@@ -439,7 +443,9 @@ class Life {
   /** One quantum of every source that grew; answers the bytes taken. */
   async #readAll(isLast: boolean): Promise<number> {
     let taken = 0
+    this.#turns = 0
     for (const source of this.#sources.turns()) {
+      this.#turns++
       // Quotas are for what goes on; as rates, they do not hold up a run that ends.
       if (!isLast) this.#quotas.attach(source)
       await this.#catchUpSteps(source)
