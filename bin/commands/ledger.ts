@@ -31,6 +31,7 @@ function readable(ledger: Ledger): string {
     ...buckets.map(({ host, bucket, state, note }) =>
       escapeControls(`  bucket ${new Date(bucket * 1000).toISOString().slice(0, 19)}Z of ${host}: ${state}, ${note}`),
     ),
+    ...rows.flatMap(droppedLines),
     ...alarms.map(alarm => escapeControls(`look at: ${alarm}`)),
     ...unreachable.map(name => escapeControls(`not asked: ${name}`)),
     ...holes.map(holeLine),
@@ -39,6 +40,13 @@ function readable(ledger: Ledger): string {
   const open = ledger.openHoles
   out.push(bold(open === 0 ? 'no open hole: nothing is missing' : `${counted(open, 'open hole')}: see above`), '')
   return out.join('\n')
+}
+
+/** Not missing: each byte of them is in the sums, blanked. */
+function droppedLines({ host, path, dropped = [] }: LedgerRow): string[] {
+  return dropped.map(({ rule, lines, bytes }) =>
+    escapeControls(`dropped by setting: ${host} ${path}: ${counted(lines, 'line')} (${size(bytes)}) by ${rule}`),
+  )
 }
 
 function rowCells(row: LedgerRow): (string | number)[] {
