@@ -86,10 +86,12 @@ async function* search(
   const progress = new Progress()
   const aborter = new AbortController()
   const response = await get(base, `/api/v1/search?${parameters}`, 'application/x-ndjson', aborter.signal)
+  const lines = createInterface({
+    input: Readable.fromWeb(response.body as never),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })
   let hasEnd = false
   try {
-    const body = Readable.fromWeb(response.body as never)
-    const lines = createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })
     for await (const line of lines) {
       const value = JSON.parse(line) as EventJson | AnswerNote
       if ('id' in value) yield foundEvent(value)
@@ -107,6 +109,8 @@ async function* search(
       : failure(`the answer of archie broke off: ${reasonOf(error)}; ask again`, error)
   } finally {
     progress.end()
+    // Whoever asked wants no more of it, or knows already: that it breaks off now is no error.
+    lines.on('error', () => undefined)
     aborter.abort()
   }
 }

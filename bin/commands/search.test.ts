@@ -1,7 +1,11 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { freeFleetPort, run } from '../../test/command.ts'
+import { openPlace } from '../place.ts'
 
 test('search ranks values and shapes of lines, and a shape is searched by its name', async t => {
   const dir = t.testdir()
@@ -43,4 +47,31 @@ test('search ranks values and shapes of lines, and a shape is searched by its na
   t.match(await search('--top', 'colours'), { code: 2, stderr: /one of hosts, apps/ })
   t.match(await search('--unseen', '1d'), { code: 2, stderr: /--unseen goes with --top and --since/ })
   t.match(await search('--top', 'hosts', '--since', '2d', '--unseen', '1d'), { code: 2, stderr: /not before --since/ })
+})
+
+test('a search of any length may be left when enough was seen, as `head` does', async t => {
+  const event = {
+    id: 'a',
+    time: '2026-03-01T12:00:00Z',
+    host: 'h',
+    app: 'a',
+    level: '',
+    path: '/x',
+    message: 'm'.repeat(200),
+  }
+  const archie = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+    const more = setInterval(() => response.write(`${JSON.stringify(event)}\n`.repeat(500)), 5)
+    response.on('close', () => clearInterval(more))
+  })
+  archie.listen(0, '127.0.0.1')
+  await once(archie, 'listening')
+  t.teardown(() => archie.close())
+  const place = await openPlace({ archie: `http://127.0.0.1:${(archie.address() as AddressInfo).port}` })
+  for await (const { host } of place.search({ in: 'recent', q: 'm', order: 'oldest' }, () => undefined)) {
+    t.equal(host, 'h')
+    break
+  }
+  // An error that nobody waits for would come now, and end the process.
+  await new Promise(resolve => setTimeout(resolve, 100))
 })
