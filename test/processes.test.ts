@@ -97,6 +97,14 @@ test('20 kills with -9 over all processes: no line missing, none twice, every fi
   })
   t.equal(archived, bytes, 'as many bytes are archived as were written')
 
+  // One that was killed last may still be waiting to be started again: a search would say that it was not asked.
+  const areAllThere = async () => {
+    const response = await fetch(`${up.url}/api/v1/status`).catch(() => undefined)
+    if (!response?.ok) return false
+    return ((await response.json()) as { bucks: { link: string }[] }).bucks.every(({ link }) => link === 'open')
+  }
+  await until('every buck is there again', areAllThere, SETTLE_MS)
+
   const ledger = await run(['ledger', '--archie', up.url])
   t.equal(ledger.code, 0, `ledger: ${ledger.stderr}${ledger.stdout.toString().slice(0, 2000)}`)
 
