@@ -4,10 +4,11 @@ import type { Catalogue } from './catalogue.ts'
 import type { LiveSegment } from './catalogue-state.ts'
 import { HeldPackets } from './held-packets.ts'
 import type { Piece } from './pieces.ts'
+import { matchingEvents } from './search/matching-events.ts'
+import { Question } from './search/question.ts'
 import { CorruptSegmentError } from './segment.ts'
 import { type BatchOptions, GROUP_BYTES, inflatedBytes, writeBatch } from './segment-batch.ts'
 import type { SegmentEvents } from './segment-block.ts'
-import { SegmentFilter } from './segment-filter.ts'
 import type { SegmentObjects } from './segment-objects.ts'
 import type { EventQuestion, StorePass } from './stores.ts'
 
@@ -23,25 +24,21 @@ export interface Erased {
 
 /**
  * Rejects at the first segment that cannot be read: what was rewritten before stays rewritten, and another call goes on.
- * @param question  which events go
+ * @param request  which events go
  */
-export async function eraseFromSegments(
-  parts: ErasingParts,
-  question: EventQuestion,
-  pass: StorePass,
-): Promise<Erased> {
+export async function eraseFromSegments(parts: ErasingParts, request: EventQuestion, pass: StorePass): Promise<Erased> {
   const { catalogue } = parts
-  const filter = new SegmentFilter(question)
+  const question = new Question(request)
   const erased: Erased = { segments: 0, events: 0 }
   const done = new Set<string>()
   for (;;) {
     pass.signal?.throwIfAborted()
     await catalogue.refreshWhole()
     const isLeft = ({ name, summary }: LiveSegment) =>
-      !done.has(name) && summary !== undefined && filter.couldHold(summary)
+      !done.has(name) && summary !== undefined && question.couldHold(summary)
     const segment = [...catalogue.state.segments.values()].find(isLeft)
     if (!segment) return erased
-    const events = await eraseFrom(parts, segment, filter, pass)
+    const events = await eraseFrom(parts, segment, question, pass)
     // Merged by another process meanwhile: its events are in another segment now.
     if (events === undefined) continue
     done.add(segment.name)
@@ -54,7 +51,7 @@ export async function eraseFromSegments(
 async function eraseFrom(
   parts: ErasingParts,
   { name, summary }: LiveSegment,
-  filter: SegmentFilter,
+  question: Question,
   pass: StorePass,
 ): Promise<number | undefined> {
   const { catalogue, segments } = parts
@@ -69,7 +66,7 @@ async function eraseFrom(
   packets.addRuns(manifest.packets)
   const buckets = [manifest.firstBucket, manifest.lastBucket]
   const count = { gone: 0 }
-  const kept = keptPieces(parts, name, filter, count, pass)
+  const kept = keptPieces(parts, name, question, count, pass)
   const { drafts } = await writeBatch(
     catalogue,
     parts,
@@ -88,7 +85,7 @@ async function eraseFrom(
 async function* keptPieces(
   { segments }: ErasingParts,
   name: string,
-  filter: SegmentFilter,
+  question: Question,
   count: { gone: number },
   pass: StorePass,
 ): AsyncGenerator<Piece[]> {
@@ -101,7 +98,7 @@ async function* keptPieces(
     pass.signal?.throwIfAborted()
     const events = await segments.readBlock(opened, block)
     const gone = new Set<number>()
-    if (filter.couldHoldBlock(block)) for (const { i } of filter.matches(events)) gone.add(i)
+    if (question.couldHoldBlock(block)) for (const { i } of matchingEvents(question, events)) gone.add(i)
     count.gone += gone.size
     group.push(...piecesWithout(events, gone))
     bytes += inflatedBytes(block)

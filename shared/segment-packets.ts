@@ -4,9 +4,10 @@
 import type { Origin } from './events.ts'
 import { encodePacket, type Packet } from './packet.ts'
 import { type Place, pickEvents } from './pick-events.ts'
+import { matchingEvents } from './search/matching-events.ts'
+import { Question } from './search/question.ts'
 import { CorruptSegmentError } from './segment.ts'
 import type { SegmentRun } from './segment-block.ts'
-import { SegmentFilter } from './segment-filter.ts'
 import { MissingSegmentError } from './segment-objects.ts'
 import type { SearchParts } from './segment-search.ts'
 import type { EventQuestion } from './stores.ts'
@@ -15,8 +16,8 @@ type PacketParts = Omit<SearchParts, 'request' | 'heldBytesMax' | 'blocks'> & { 
 
 export async function* segmentPackets(parts: PacketParts): AsyncGenerator<Packet[]> {
   const { request, objects, onDamage, segments } = parts
-  const filter = new SegmentFilter(request)
-  const candidates = segments.filter(({ summary }) => !summary || filter.couldHold(summary))
+  const question = new Question(request)
+  const candidates = segments.filter(({ summary }) => !summary || question.couldHold(summary))
   const ofBlocks = candidates.reduce((sum, { summary }) => sum + (summary?.blocks ?? 1), 0)
   let blocks = 0
   let bytes = 0
@@ -26,11 +27,11 @@ export async function* segmentPackets(parts: PacketParts): AsyncGenerator<Packet
       for (const block of opened.blocks) {
         request.signal?.throwIfAborted()
         blocks++
-        if (!filter.couldHoldBlock(block)) continue
+        if (!question.couldHoldBlock(block)) continue
         try {
           const events = await objects.readBlock(opened, block)
           bytes += block.rawBytes
-          const packets = [...byOrigin(filter.matches(events))].map(([origin, places]) =>
+          const packets = [...byOrigin(matchingEvents(question, events))].map(([origin, places]) =>
             encodePacket(origin, pickEvents(events, places)),
           )
           request.onProgress?.({ blocks: Math.min(blocks, ofBlocks), ofBlocks, bytes })

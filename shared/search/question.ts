@@ -80,6 +80,18 @@ export class Question {
     return (!this.#request.source || this.#request.source === source) && (!this.#isPath || this.#isPath(path))
   }
 
+  /** What all but source, path and query lets through. */
+  admits(timeNs: bigint, level: number, host: string, app: string): boolean {
+    const { sinceNs, untilNs, host: wantedHost, app: wantedApp } = this.#request
+    return (
+      (sinceNs === undefined || timeNs >= sinceNs) &&
+      (untilNs === undefined || timeNs < untilNs) &&
+      (this.#level < 0 || level === this.#level) &&
+      (!wantedHost || host === wantedHost) &&
+      (!wantedApp || app === wantedApp)
+    )
+  }
+
   /** The events that all but the query lets through; undefined: all of them. Columns are read only where they decide. */
   scopeOf(block: SearchedBlock): Rows | undefined {
     let rows = this.#runScope(block)
