@@ -29,6 +29,8 @@ export interface AdditionParts {
   holdings: Holdings
   bulk: Bulk
   rejects: RejectsFile
+  /** Of bodies that were sent: buffers of megabytes, made anew for each, would keep the garbage collector behind. */
+  spare: ByteText[]
   world: Pick<World, 'clock' | 'log'>
 }
 
@@ -59,8 +61,6 @@ export class Addition {
   /** Ids that another day holds, or that another day gets in this add. */
   readonly #elsewhere = new Map<string, string>()
   readonly #contestedSources = new Set<SourceName>()
-  /** Of bodies that were sent: buffers of megabytes, made anew for each, would keep the garbage collector busy. */
-  readonly #free: ByteText[] = []
 
   constructor(parts: AdditionParts, packets: Packet[], words: { manifests: Manifest[]; gone: Gone[] }) {
     this.#parts = parts
@@ -108,7 +108,7 @@ export class Addition {
         refused.push({ index: target, id, reason: outcome.reason, document: JSON.parse(json) })
       }
     }
-    const onSent = ({ text }: BulkBody<Sent>) => this.#free.push(text)
+    const onSent = ({ text }: BulkBody<Sent>) => this.#parts.spare.push(text)
     await bulk.send(this.#bodies(added, world.clock.now()), onOutcome, signal, false, onSent)
     if (refused.length > 0) {
       await rejects.add(refused)
@@ -154,7 +154,7 @@ export class Addition {
           yield body
           body = undefined
         }
-        body ??= new BulkBody(target, this.#free.pop())
+        body ??= new BulkBody(target, this.#parts.spare.pop())
         const document = maker.begin(i, run, from)
         body.begin()
         maker.writeId(body.text, document)

@@ -32,6 +32,7 @@ import type { World } from '../world.ts'
 import { Addition } from './addition.ts'
 import { Bulk, type Outcome } from './bulk.ts'
 import { bodiesOf } from './bulk-body.ts'
+import type { ByteText } from './byte-text.ts'
 import { type ElasticAccess, ElasticConnection } from './connection.ts'
 import { packetsOut } from './copy-out.ts'
 import { type EventSource, eventOfDocument } from './document.ts'
@@ -78,6 +79,8 @@ export class ElasticStore implements EventStore {
   readonly #holdings: Holdings
   readonly #bulk: Bulk
   readonly rejects: RejectsFile
+  /** Never more than there were bodies at once: the window of `Bulk` and one. */
+  readonly #spare: ByteText[] = []
   /** Adds of this process one after the other: each is planned on what the one before left. */
   #adding: Promise<unknown> = Promise.resolve()
   #refreshing: Promise<void> | undefined
@@ -259,6 +262,7 @@ export class ElasticStore implements EventStore {
           holdings: this.#holdings,
           bulk: this.#bulk,
           rejects: this.rejects,
+          spare: this.#spare,
           world: this.#options.world,
         },
         packets,
