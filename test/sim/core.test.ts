@@ -12,7 +12,7 @@ const OUTSIDE = new RegExp(
   [
     /\.(test|contract|test-support)\.ts$/,
     /^buck\/(live|face)|^tailer\/(face|gateway|spool\/)/,
-    /^shared\/(real-|text-log|face|search-threads|channel\/(?!untrusted))/,
+    /^shared\/(real-|stat-all|text-log|face|search-threads|channel\/(?!untrusted))/,
     /^shared\/(s3|elastic)\/|^tailer\/inflate\/inflate\.ts$|^shared\/columns\/(sources|target)\.ts$/,
   ]
     .map(({ source }) => source)
