@@ -376,3 +376,37 @@ test('what waits for a throttled buck goes to another one', async t => {
   )
   await stop()
 })
+
+test('told to stop while its disk takes no writes it ends, says so, and reads on from there at the next start', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const { disk } = b.world
+  let isFull = false
+  const world = b.world as { disk: typeof disk }
+  world.disk = {
+    ...disk,
+    async open(name, mode) {
+      const file = await disk.open(name, mode)
+      if (name.startsWith(join(b.folder, 'tailer'))) {
+        const append = file.append.bind(file)
+        file.append = parts => (isFull ? Promise.reject(new Error('ENOSPC: no space left on device')) : append(parts))
+      }
+      return file
+    },
+  }
+  const first = await b.start({ drainMs: 100 })
+  await until('first lines at two bucks', () => first.tailer.status().linesRead === 10)
+  isFull = true
+  await appendFile(path, lines(10, 20))
+  await until('it does not read', () => first.tailer.status().stopped !== undefined)
+  await t.rejects(first.stop(), { message: /does not take writes: ENOSPC.*read again at the next start/ })
+  isFull = false
+  const second = await b.start()
+  await until(
+    'the rest',
+    () => second.tailer.status().linesRead === 10 && second.tailer.status().underReplicatedPackets === 0,
+  )
+  t.same(await textOf(b), [lines(0, 20)])
+  await second.stop()
+})

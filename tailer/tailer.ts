@@ -231,6 +231,8 @@ class Life {
   #bucket: Bucket
   /** Monotonic ms of the last packet. */
   #cutAt = Number.NEGATIVE_INFINITY
+  /** Told to stop: so long it may take. */
+  #endAt: number | undefined
   #stopped: string | undefined
   #mustReopen = false
   #failure: unknown
@@ -318,6 +320,10 @@ class Life {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const toldToStop = () => {
+      this.#endAt = this.#world.clock.monotonic() + this.#config.drainMs
+    }
+    signal.addEventListener('abort', toldToStop, { once: true })
     const beside = this.#stop.signal
     const tasks = [
       this.#fleet.run(beside),
@@ -332,6 +338,7 @@ class Life {
       if (!signal.aborted && this.#config.once) await this.#untilArchived(signal)
       if (signal.aborted) await this.#sayFarewell()
     } finally {
+      signal.removeEventListener('abort', toldToStop)
       this.#stop.abort()
       await Promise.all(tasks)
       await this.#sources.close()
@@ -513,7 +520,7 @@ class Life {
     }
   }
 
-  /** A full or failing disk stops the reading, not the process. */
+  /** A full or failing disk stops the reading, not the process; one that is told to stop waits for it no longer than for bucks. */
   async #untilWritten<T>(write: () => Promise<T>): Promise<T> {
     for (let isTold = false; ; isTold = true) {
       try {
@@ -523,6 +530,9 @@ class Life {
       } catch (error) {
         this.#stopped = `the tailer's disk does not take writes: ${(error as Error).message}`
         if (!isTold) this.#world.log.error('journal cannot be written: reading stops until it can', { error })
+        if (this.#endAt !== undefined && this.#world.clock.monotonic() >= this.#endAt) {
+          throw new Error(`${this.#stopped}; what was not written is read again at the next start`, { cause: error })
+        }
         await this.#world.clock.sleep(DISK_RETRY_MS)
       }
     }
