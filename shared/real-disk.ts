@@ -16,7 +16,7 @@ const FILE_MODE = 0o666
 const SECRET_MODE = 0o600
 
 /** Heads and tails of files; what is longer leaves others their turn. */
-const QUICK_BYTES_MAX = 16 * 1024
+const QUICK_BYTES_MAX = 1024
 
 const FLAGS = {
   // Without O_NONBLOCK a pipe that took the file's name would hold a thread for ever.
@@ -107,14 +107,18 @@ export const realDisk: Disk = {
 class RealFile implements OpenFile {
   readonly #handle: fs.FileHandle
   readonly #path: string
-  /** On a disk of this machine a short call takes less than the way to a thread and back. */
-  readonly #isQuick: boolean
+  readonly #isLocal: boolean
   #lastChange: Promise<unknown> = Promise.resolve()
 
-  constructor(handle: fs.FileHandle, path: string, isQuick: boolean) {
+  constructor(handle: fs.FileHandle, path: string, isLocal: boolean) {
     this.#handle = handle
     this.#path = path
-    this.#isQuick = isQuick
+    this.#isLocal = isLocal
+  }
+
+  /** On a disk of this machine a short call takes less than the way to a thread and back. -1: it is closed. */
+  get #isQuick(): boolean {
+    return this.#isLocal && this.#handle.fd >= 0
   }
 
   async read(into: Buffer, position: number): Promise<number> {

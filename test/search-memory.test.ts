@@ -12,7 +12,7 @@ const LINES = 60_000
 const LINES_PER_PACKET = 5_000
 const CHILD = fileURLToPath(new URL('search-memory.child.ts', import.meta.url))
 /** Beside what an idle store takes: what is kept, what is held (1 MiB each), a block in work. Holding all matches takes more. */
-const BYTES_MAX = 20_000_000
+const BYTES_MAX = 12_000_000
 
 test('memory stays bounded when everything matches, in every order', { timeout: 300_000 }, async t => {
   const folder = t.testdir()
