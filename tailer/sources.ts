@@ -591,8 +591,12 @@ export class Sources {
    */
   async #isFoundLate(file: FoundFile, found: Findings): Promise<boolean> {
     let best: Source | undefined
-    for (const source of this.#table.readOf(rotationSet(file.path))) {
+    const set = rotationSet(file.path)
+    // What has a fork goes on as that: after a folder was moved, both have the same file.
+    const forked = new Set([...this.#table.ofSet(set)].map(({ parent }) => parent))
+    for (const source of this.#table.readOf(set)) {
       if (!source.isFinished || source.file !== undefined || found.at(source) !== undefined) continue
+      if (forked.has(source.name)) continue
       if (source.offset <= (best?.offset ?? 0) || source.offset > file.stat.size) continue
       // Generations may share a heading; and a program may begin anew as it did before.
       if (!endsInTime(source.tail) && (isActiveName(file.path) || source.offset < HEAD_BYTES)) continue

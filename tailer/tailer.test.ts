@@ -1,7 +1,9 @@
 import { appendFile, copyFile, mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { walkEvents } from '../shared/events.ts'
 import { isManifestGenuine, manifestDigest } from '../shared/manifest.ts'
+import { packetEvents } from '../shared/packet.ts'
 import { bench, until } from './tailer.test-support.ts'
 
 const lines = (from: number, to: number) =>
@@ -409,4 +411,40 @@ test('told to stop while its disk takes no writes it ends, says so, and reads on
   )
   t.same(await textOf(b), [lines(0, 20)])
   await second.stop()
+})
+
+test('after its folder was moved to another machine, a copied and truncated log is not read again by its former name', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 40))
+  const first = await b.start()
+  await until('its first lines', () => first.tailer.status().linesRead === 40)
+  await first.stop()
+  const moved = await b.start({}, { identity: 'machine-2' })
+  await appendFile(path, lines(40, 60))
+  await until('the rest, as a fork', () => moved.tailer.status().linesRead === 20)
+  await copyFile(path, `${path}.1`)
+  // A few looks find the copy while the original is there.
+  await new Promise(resolve => setTimeout(resolve, 100))
+  await truncate(path)
+  await appendFile(path, lines(60, 62))
+  await until('the new lines', () => moved.tailer.status().linesRead >= 22)
+  await until('nothing is undecided', () => moved.tailer.status().undecided === 0)
+  await moved.stop()
+  // What was not delivered before the move is cut again, source and offset unchanged: it counts once.
+  const found = new Map<string, string>()
+  for (const packet of (await b.held()).packets) {
+    const events = packetEvents(packet)
+    for (const { i, run, from } of walkEvents(events)) {
+      const line = events.bytes.toString('latin1', i === 0 ? 0 : events.ends[i - 1], events.ends[i])
+      found.set(`${run.source}@${from}`, line)
+    }
+  }
+  t.same(
+    [...found.values()].sort().join(''),
+    lines(0, 62)
+      .split(/(?<=\n)/)
+      .sort()
+      .join(''),
+  )
 })
