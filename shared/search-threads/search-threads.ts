@@ -256,7 +256,8 @@ export class SearchThreads {
     const onPart = thread.asked.get(message.id)
     if (message.kind === 'end' || message.kind === 'failed') {
       thread.asked.delete(message.id)
-      if (thread.asked.size === 0) thread.worker.unref()
+      // While it is being ended, its end is waited for.
+      if (thread.asked.size === 0 && !this.#isClosed) thread.worker.unref()
     }
     onPart?.(message)
   }
