@@ -64,9 +64,7 @@ export interface Analysis extends LineStamps {
   variableLength(line: number, index: number): number
   /** The variables as core/variables.ts draws them, three words each, for loops over all of them. */
   readonly words: Int32Array
-  /** Index into `words` of the line's first variable; the others follow. */
-  firstVariable(line: number): number
-  /** The same of each line, times four. */
+  /** Of each line, times four: index into `words` of its first variable; the others follow. */
   readonly firstVariables: Int32Array
   /** Lines whose template was guessed right. */
   readonly predicted: number
@@ -275,7 +273,6 @@ function analysisOf(memory: ArrayBuffer, tokens: Tokens | undefined): Analysis {
     variableStart: (line, index) => words[variableAt(line, index)] - HEAP,
     variableLength: (line, index) => words[variableAt(line, index) + 1] & LENGTH_MASK,
     words,
-    firstVariable: line => variableAt(line, 0),
     firstVariables: new Int32Array(memory, firsts, lines),
     predicted,
     tokens,

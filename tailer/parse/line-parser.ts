@@ -58,7 +58,7 @@ const REST_AHEAD_BYTES = 12
 /** A level is looked for so much further than it counts. */
 export const SHIFT_BYTES_MAX = 32
 /** Behind a time its zone may stand. */
-export const ZONE_AHEAD_BYTES = 8
+const ZONE_AHEAD_BYTES = 8
 
 /** How a time is written, where the whole of it is in one piece and is read in one way only. */
 export type TimeForm = 'iso' | 'access' | 'short' | 'epoch' | 'syslog' | 'asctime' | 'other'

@@ -4,16 +4,15 @@
 
 import { jumpFrom, miss, NO_VARIABLE } from './jumps.ts'
 import { firstVariable, lineStart, variableCount } from './lines.ts'
-import { equal, type i32, load8, load32, mul, store32 } from './memory.ts'
+import { equal, type i32, load8, load32, mul } from './memory.ts'
 import { CLASSES, DIGIT, FIELD, FORBIDDEN, WORD } from './places.ts'
 import { formatKind, KIND_SYSLOG, readStamp, readSyslog, stampDigits, stampEnd, stampFormat } from './stamps.ts'
 import { representative } from './templates.ts'
-import { DIGIT_FIELD, HASH_FACTOR, HASH_SEED, JOINING, JSON_FIELDS_MAX } from './tokens.ts'
+import { HASH_FACTOR, HASH_SEED, JOINING, JSON_FIELDS_MAX, putWord } from './tokens.ts'
 import {
   beginLine,
   LATER,
   LENGTH_MASK,
-  NUMBER,
   nextVariable,
   putStamp,
   STAMP,
@@ -120,12 +119,17 @@ function beginsAlike(one: i32, other: i32, count: i32): i32 {
 /** Where the variable that was read last ends. */
 let variableEnd: i32 = 0
 
+/** 1 if a time stamp of the format that `shape` has stands at `at`: it was read (stamps.ts). */
+function isStampOf(at: i32, shape: i32): i32 {
+  const format = (shape >>> 24) & 15
+  const isStamp = formatKind(format) === KIND_SYSLOG ? readSyslog(at) : readStamp(at, stampDigits(format))
+  return isStamp !== 0 && stampFormat === format ? 1 : 0
+}
+
 /** Writes the variable at `start`, of the kind that `shape` has; the place for the next one, or 0: there is none of that kind. */
 function readVariable(start: i32, variable: i32, shape: i32, isJoined: i32): i32 {
   if ((shape & (STAMP | LATER)) !== 0) {
-    const format = (shape >>> 24) & 15
-    const isStamp = formatKind(format) === KIND_SYSLOG ? readSyslog(start) : readStamp(start, stampDigits(format))
-    if (isStamp === 0 || stampFormat !== format) return 0
+    if (isStampOf(start, shape) === 0) return 0
     variableEnd = stampEnd
     return putStamp(variable, start)
   }
@@ -155,16 +159,8 @@ function readVariable(start: i32, variable: i32, shape: i32, isJoined: i32): i32
       } while ((kind & WORD) !== 0)
     }
   }
-  store32(variable, start)
-  if (kinds === DIGIT_FIELD && at - start < 10) {
-    store32(variable + 4, (at - start) | NUMBER)
-    store32(variable + 8, value)
-  } else {
-    store32(variable + 4, at - start)
-    store32(variable + 8, hash ^ (hash >>> 15))
-  }
   variableEnd = at
-  return variable + VARIABLE_BYTES
+  return putWord(variable, start, at - start, kinds, value, hash)
 }
 
 /** The same for fields; what stood in quotes in the other line must do so here, too. */
@@ -187,9 +183,7 @@ export function predictFields(from: i32, template: i32, fieldsMax: i32): i32 {
     staticAt = modelStart + (shape & LENGTH_MASK)
     if ((shape & (STAMP | LATER)) !== 0) {
       if ((shape & STAMP) === 0) continue
-      const format = (shape >>> 24) & 15
-      const isStamp = formatKind(format) === KIND_SYSLOG ? readSyslog(at) : readStamp(at, stampDigits(format))
-      if (isStamp === 0 || stampFormat !== format) return 0
+      if (isStampOf(at, shape) === 0) return 0
       variable = putStamp(variable, at)
       at = stampEnd
       continue
@@ -230,15 +224,7 @@ export function predictFields(from: i32, template: i32, fieldsMax: i32): i32 {
       }
       if (kinds === 0) return 0
     }
-    store32(variable, start)
-    if (kinds === DIGIT_FIELD && at - start < 10) {
-      store32(variable + 4, (at - start) | NUMBER)
-      store32(variable + 8, value)
-    } else {
-      store32(variable + 4, at - start)
-      store32(variable + 8, hash ^ (hash >>> 15))
-    }
-    variable += VARIABLE_BYTES
+    variable = putWord(variable, start, at - start, kinds, value, hash)
     fields++
   }
   const rest = lineStart(other + 1) - staticAt

@@ -26,7 +26,7 @@ export const JSON_FIELDS_MAX: i32 = 400
 
 export const HASH_SEED: i32 = -2128831035
 export const HASH_FACTOR: i32 = -1640531535
-export const DIGIT_FIELD: i32 = DIGIT | FIELD
+const DIGIT_FIELD: i32 = DIGIT | FIELD
 export const JOINING: i32 = JOINER | FIELD | FIELD_MARK
 /** What a variable adds to the hash of the static part. */
 const OF_WORD: i32 = 0x100
@@ -37,6 +37,19 @@ const OF_STAMP: i32 = 0x200
 /** 1 if a month's name may begin here: A, D, F, J, M, N, O, S. */
 function mayBeMonth(byte: i32): i32 {
   return byte >= 65 && byte <= 83 ? 1 : 0
+}
+
+/**
+ * Writes a variable that is no time stamp; the place after it.
+ * @param kinds   of all of its bytes, together
+ * @param value   what it is as a number, if it is one
+ */
+export function putWord(at: i32, start: i32, length: i32, kinds: i32, value: i32, hash: i32): i32 {
+  const isNumber = kinds === DIGIT_FIELD && length < 10
+  store32(at, start)
+  store32(at + 4, isNumber ? length | NUMBER : length)
+  store32(at + 8, isNumber ? value : hash ^ (hash >>> 15))
+  return at + VARIABLE_BYTES
 }
 
 /** The line that begins at `from`; answers the place of its line end. */
@@ -100,15 +113,7 @@ export function readWords(from: i32, isJoined: i32): i32 {
           } while ((kind & WORD) !== 0)
         }
       }
-      store32(variable, start)
-      if (kinds === DIGIT_FIELD && at - start < 10) {
-        store32(variable + 4, (at - start) | NUMBER)
-        store32(variable + 8, value)
-      } else {
-        store32(variable + 4, at - start)
-        store32(variable + 8, hash ^ (hash >>> 15))
-      }
-      variable += VARIABLE_BYTES
+      variable = putWord(variable, start, at - start, kinds, value, hash)
       a = mul(a ^ OF_WORD, HASH_FACTOR)
       b = (mul(b, 33) + OF_WORD) | 0
       continue
@@ -240,15 +245,7 @@ export function readFields(from: i32, end: i32, fieldsMax: i32): void {
         byte = load8(at)
         c = load8(CLASSES + byte)
       } while ((c & FIELD) !== 0)
-      store32(variable, start)
-      if (kinds === DIGIT_FIELD && at - start < 10) {
-        store32(variable + 4, (at - start) | NUMBER)
-        store32(variable + 8, value)
-      } else {
-        store32(variable + 4, at - start)
-        store32(variable + 8, hash ^ (hash >>> 15))
-      }
-      variable += VARIABLE_BYTES
+      variable = putWord(variable, start, at - start, kinds, value, hash)
       fields++
       a = mul(a ^ OF_WORD, HASH_FACTOR)
       b = (mul(b, 33) + OF_WORD) | 0
