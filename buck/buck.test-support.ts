@@ -8,8 +8,9 @@ import { type Gone, type Manifest, signGone, signManifest } from '../shared/mani
 import type { IdRun } from '../shared/messages.ts'
 import { encodePacket, type Packet } from '../shared/packet.ts'
 import { realDisk } from '../shared/real-disk.ts'
+import { until } from '../shared/until.test-support.ts'
 import type { Clock, Disk, Log, World } from '../shared/world.ts'
-import { Buck, type BuckConfig } from './buck.ts'
+import { Buck, type BuckConfig, TEND_MS } from './buck.ts'
 
 export const BUCKET = 1_700_000_000
 export const EPOCH = '1-00000000000000aa'
@@ -20,7 +21,9 @@ export const MB = 1024 * 1024
 export class TestClock implements Clock {
   #nowMs = BUCKET * 1000
   #monotonicMs = 0
-  readonly #sleepers = new Set<{ untilMs: number; wake: () => void }>()
+  readonly #sleepers = new Set<{ ms: number; untilMs: number; wake: () => void }>()
+  /** How often a buck lay down to sleep until it looks after its files again. */
+  #rests = 0
 
   now(): number {
     return this.#nowMs
@@ -34,7 +37,9 @@ export class TestClock implements Clock {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
       if (ms === 0) return setImmediate(resolve)
+      if (ms === TEND_MS) this.#rests++
       const sleeper = {
+        ms,
         untilMs: this.#monotonicMs + ms,
         wake: () => {
           this.#sleepers.delete(sleeper)
@@ -48,13 +53,19 @@ export class TestClock implements Clock {
     })
   }
 
-  /** Both clocks, in steps of at most a second; between them whatever was woken runs. */
-  async pass(ms: number): Promise<void> {
+  /**
+   * Both clocks, in steps of at most a second; between them whatever was woken runs. A buck that looks after its files is
+   * done with it before the next step, however long the disk takes, unless it `hangs`.
+   */
+  async pass(ms: number, { hangs = false } = {}): Promise<void> {
     for (let left = ms; left > 0; left -= 1_000) {
       const step = Math.min(left, 1_000)
       this.#nowMs += step
       this.#monotonicMs += step
-      for (const sleeper of [...this.#sleepers]) if (sleeper.untilMs <= this.#monotonicMs) sleeper.wake()
+      const due = [...this.#sleepers].filter(sleeper => sleeper.untilMs <= this.#monotonicMs)
+      const rests = this.#rests + due.filter(sleeper => sleeper.ms === TEND_MS).length
+      for (const sleeper of due) sleeper.wake()
+      if (!hangs) await until('the buck has looked after its files', () => this.#rests >= rests)
       await settle()
     }
   }
@@ -70,14 +81,9 @@ export class TestClock implements Clock {
   }
 }
 
-/** Until what runs on the disk has come to rest. */
+/** A few turns: what needs no disk is done then. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 10; i++) await new Promise(resolve => setTimeout(resolve, 1))
-}
-
-/** What the disk takes its time for; fails with the test's next check if it does not come within five seconds. */
-export async function until(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !isSo(); i++) await settle()
 }
 
 export interface TestWorld extends World {

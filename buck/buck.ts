@@ -17,7 +17,8 @@ import { Wants } from './wants.ts'
 
 export type BuckConfig = StoreConfig
 
-const TEND_MS = 1_000
+/** Between two looks at what is to be synced or may go. */
+export const TEND_MS = 1_000
 /** Requests that are not answered by then are cut off with their link. */
 const DRAIN_MS = 5_000
 

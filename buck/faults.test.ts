@@ -6,6 +6,7 @@ import { test } from 'tap'
 import type { Link } from '../shared/link.ts'
 import type { Asks } from '../shared/messages.ts'
 import { realDisk } from '../shared/real-disk.ts'
+import { until } from '../shared/until.test-support.ts'
 import type { Disk, OpenFile } from '../shared/world.ts'
 import {
   BUCKET,
@@ -88,12 +89,9 @@ function faultyDisk(): { disk: Disk; faults: Faults } {
   return { disk, faults }
 }
 
-/** The buck tends its files a second of its clock after the disk has done what it did before; at most five seconds. */
+/** The buck looks after its files each second of its clock. */
 async function tended(world: TestWorld, isSo: () => boolean): Promise<void> {
-  for (let seconds = 0; seconds < 20 && !isSo(); seconds++) {
-    await world.clock.pass(1_000)
-    for (let i = 0; i < 25 && !isSo(); i++) await settle()
-  }
+  for (let seconds = 0; seconds < 20 && !isSo(); seconds++) await world.clock.pass(1_000)
 }
 
 test('a full disk refuses cleanly, leaves no half entry, and goes on when there is space', async t => {
@@ -218,7 +216,7 @@ test("an operator's throttle is told to tailers, can be read, is cut to an hour 
   })
   t.same(buck.throttle(-1), { by: 'none', seconds: 0 })
   t.same(buck.throttle(5), { by: 'operator', seconds: 5 })
-  await settle()
+  await until('the tailer is told', () => told.length > 0)
   t.same(told, [{ seconds: 5 }])
   await world.clock.pass(3_000)
   t.same(buck.throttle(-1), { by: 'operator', seconds: 2 })
@@ -245,8 +243,9 @@ test('packets that wait for one file go in one append, and no acknowledgement wa
   faults.syncGate = new Promise(resolve => {
     release = resolve
   })
-  await world.clock.pass(13_000)
-  t.ok(faults.syncs > syncsBefore, 'the sync has begun, and hangs')
+  await world.clock.pass(10_000)
+  await world.clock.pass(3_000, { hangs: true })
+  await until('the sync has begun, and hangs', () => faults.syncs > syncsBefore)
   await send(tailer, packetOf(99))
   t.pass('acknowledged meanwhile')
   release()
@@ -280,10 +279,11 @@ test('listeners get first and second after the append, never repair, never twice
   })
   await send(tailer, packetOf(1))
   t.same(got, [], 'not before the acknowledgement')
-  await settle()
+  await until('it is published', () => got.length === 1)
   await send(tailer, packetOf(1), 'second')
   await tailer.ask('packet', { delivery: 'second', firstFailed: true }, packetOf(2).bytes)
   await send(tailer, packetOf(3), 'repair')
+  await until('the second is published', () => got.length >= 2)
   await settle()
   t.same(got, ['first false 1', 'second true more'])
   t.ok(world.facts.includes('a listener failed on a packet; it goes on with the next'))

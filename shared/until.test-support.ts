@@ -1,0 +1,13 @@
+// Waiting in tests: for the very state that is checked next, never for a time. A state that comes ends the wait at once, so
+// the bound is only for the fault; it is long, because the machine may be busy with something else.
+const COMES_WITHIN_MS = 90_000
+const LOOK_EVERY_MS = 10
+
+/** Rejects with what was waited for, so that a test fails by its own words and not by the runner's time-out. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = COMES_WITHIN_MS): Promise<void> {
+  const deadline = performance.now() + ms
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`waited ${ms / 1000} s in vain: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, LOOK_EVERY_MS))
+  }
+}
