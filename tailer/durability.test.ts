@@ -2,9 +2,10 @@ import { appendFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import type { GivenUp } from '../shared/manifest.ts'
+import { until } from '../shared/until.test-support.ts'
 import { isDurable, isForDisk, lostWith } from './durability.ts'
 import type { PacketRef } from './journal.ts'
-import { type Bench, bench, until } from './tailer.test-support.ts'
+import { type Bench, bench } from './tailer.test-support.ts'
 
 const ref = (holders: number, runs: [source: string, from: number, to: number][]) =>
   ({
@@ -52,7 +53,7 @@ test('what two bucks acknowledged is forgotten without an archive where the sett
   await writeFile(path, 'one\n')
   const files = [{ path, durability: 'two' as const }, { path: join(b.logFolder, 'other.log') }]
   const run = await b.start({ ...settings, files })
-  await until('it is forgotten', () => run.tailer.status().packets === 0 && run.tailer.status().linesRead === 1, 15_000)
+  await until('it is forgotten', () => run.tailer.status().packets === 0 && run.tailer.status().linesRead === 1)
   await appendFile(join(b.logFolder, 'other.log'), 'two\n')
   await until('it is read', () => run.tailer.status().linesRead === 2)
   await new Promise(resolve => setTimeout(resolve, 6_000))
@@ -74,7 +75,13 @@ test('at the disk limit the oldest buckets make room where the settings say so: 
     Array.from({ length: 40 }, () => Array.from({ length: 1_000 }, () => String.fromCharCode(33 + Math.random() * 90)))
       .map(line => `${line.join('')}\n`)
       .join('')
-  const run = await b.start({ ...settings, files: [{ path }], diskBytesMax: 100_000, overDiskLimit: 'discard' })
+  const run = await b.start({
+    ...settings,
+    files: [{ path }],
+    diskBytesMax: 100_000,
+    overDiskLimit: 'discard',
+    openingWaitMs: 200,
+  })
   let size = 0
   for (let i = 0; i < 12; i++) {
     const text = noise()
@@ -87,7 +94,7 @@ test('at the disk limit the oldest buckets make room where the settings say so: 
   const row = run.tailer.figures()[0]
   t.ok(row.givenUpBytes > 0)
   for (let buck = 0; buck < 3; buck++) b.cut(buck, false)
-  await until('the bucks are back', () => run.tailer.status().linksOpen === 3, 30_000)
+  await until('the bucks are back', () => run.tailer.status().linksOpen === 3)
   await until('the rest is at two bucks', () => run.tailer.status().underReplicatedPackets === 0)
   await run.stop()
   const { manifests } = await b.held()

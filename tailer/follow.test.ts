@@ -1,14 +1,8 @@
 import { appendFile, mkdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { type Bench, bench, until } from './tailer.test-support.ts'
-
-const lines = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${from + i}\n`).join('')
-
-async function textsOf(b: Bench): Promise<string[]> {
-  return [...(await b.contents()).values()].map(source => source.bytes.toString('latin1')).sort()
-}
+import { until } from '../shared/until.test-support.ts'
+import { type Bench, bench, lines, textsOf } from './tailer.test-support.ts'
 
 /** What the manifests say was not read. */
 async function wordsOf(b: Bench) {
@@ -143,11 +137,11 @@ test('zone, multi-line and redaction of a rule change for the next lines; counts
   const { tailer, stop } = await b.start({ files: [{ path, redact: ['emails'] }] })
   await until('read', () => tailer.status().linesRead === 1)
   tailer.follow({ files: [{ path, zone: 'Asia/Tokyo', multiline: { start: '^#' }, redact: [] }] })
-  await quiet()
+  await b.looks()
   await appendFile(path, '#2026-01-02 03:04:05 app: from joe@example.org\nand more\n')
   await until('read on', () => tailer.status().linesRead === 3)
   tailer.follow({ files: [{ path, redact: ['emails'] }] })
-  await quiet()
+  await b.looks()
   await appendFile(path, '2026-01-02 03:04:05 app: from ann@example.org\n')
   await until('read on', () => tailer.status().linesRead === 4)
   t.same(tailer.status().redacted, { emails: 2 })

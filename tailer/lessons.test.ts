@@ -5,16 +5,10 @@ import { appendFile, link, mkdir, rename, rm, symlink, truncate, writeFile } fro
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { test } from 'tap'
-import { bench, until } from './tailer.test-support.ts'
+import { until } from '../shared/until.test-support.ts'
+import { type Bench, bench, gaveUpOf, lines, textsOf } from './tailer.test-support.ts'
 
-const lines = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${from + i}\n`).join('')
-
-type Bench = Awaited<ReturnType<typeof bench>>
 type Running = Awaited<ReturnType<Bench['start']>>
-const textOf = async (b: Bench) =>
-  [...(await b.contents()).values()].map(source => source.bytes.toString('latin1')).sort()
-const gaveUpOf = async (b: Bench) => (await b.held()).manifests.flatMap(manifest => manifest.gaveUp)
 const read = ({ tailer }: Running, count: number) =>
   until(`${count} lines read`, () => tailer.status().linesRead === count)
 const quiet = (ms = 150) => new Promise(resolve => setTimeout(resolve, ms))
@@ -33,7 +27,7 @@ test('vector 25079: another file with the same inode and the same heading is not
   const second = await b.start()
   await read(second, 31)
   await second.stop()
-  t.same(await textOf(b), [heading + lines(0, 10), heading + lines(100, 130)].sort())
+  t.same(await textsOf(b), [heading + lines(0, 10), heading + lines(100, 130)].sort())
 })
 
 test('vector 26334: an offset beyond the end swallows nothing: the file is new, read from 0, and the loss is named', async t => {
@@ -47,7 +41,7 @@ test('vector 26334: an offset beyond the end swallows nothing: the file is new, 
   const second = await b.start()
   await read(second, 3)
   await second.stop()
-  t.same(await textOf(b), [lines(0, 100), lines(200, 203)].sort())
+  t.same(await textsOf(b), [lines(0, 100), lines(200, 203)].sort())
   t.match(await gaveUpOf(b), [{ path, from: lines(0, 100).length, kind: 'alarm' }])
 })
 
@@ -59,7 +53,7 @@ test('beats 40197, vector 2701: small files are read at once, and equal small fi
   const running = await b.start({ files: [{ path: join(b.logFolder, '*.log') }] })
   await read(running, 3)
   await running.stop()
-  t.same(await textOf(b), ['\n', 'x\n', 'x\n'])
+  t.same(await textsOf(b), ['\n', 'x\n', 'x\n'])
 })
 
 test('vector 22954: a chain of four rotations while the agent was down is read as a whole, each once', async t => {
@@ -77,7 +71,7 @@ test('vector 22954: a chain of four rotations while the agent was down is read a
   const second = await b.start()
   await read(second, 90)
   await second.stop()
-  t.same(await textOf(b), [lines(0, 20), ...[1, 2, 3, 4].map(k => lines(k * 20, k * 20 + 20))].sort())
+  t.same(await textsOf(b), [lines(0, 20), ...[1, 2, 3, 4].map(k => lines(k * 20, k * 20 + 20))].sort())
 })
 
 test('alloy 3193, otel 46105: a compressed file that turns up again under another name is not read again', async t => {
@@ -108,7 +102,7 @@ test('fluent-bit 12361: a burst of 100,000 lines right before a rotation is read
   await writeFile(path, lines(100_000, 100_010))
   await read(running, 100_010)
   await running.stop()
-  t.same(await textOf(b), [lines(0, 100_000), lines(100_000, 100_010)].sort())
+  t.same(await textsOf(b), [lines(0, 100_000), lines(100_000, 100_010)].sort())
   t.same(await gaveUpOf(b), [])
 })
 
@@ -141,19 +135,19 @@ test('fluent-bit 7461, graylog 2334: at the disk limit reading stops and nothing
     await quiet(30)
   }
   await running.stop()
-  t.same(await textOf(b), [lines(0, 2000)])
+  t.same(await textsOf(b), [lines(0, 2000)])
 })
 
 test('syslog-ng 5714, otel 50102: stopped in good order while no peer was there, everything is delivered after the start', async t => {
   const b = await bench(t)
   for (const k of [0, 1, 2]) b.cut(k, true)
   await writeFile(join(b.logFolder, 'app.log'), lines(0, 1000))
-  const first = await b.start({ drainMs: 100 })
+  const first = await b.start({ openingWaitMs: 200, drainMs: 100 })
   await read(first, 1000)
   await first.stop()
   for (const k of [0, 1, 2]) b.cut(k, false)
   const second = await b.start()
-  await until('all delivered', async () => (await textOf(b))[0] === lines(0, 1000))
+  await until('all delivered', async () => (await textsOf(b))[0] === lines(0, 1000))
   await second.stop()
   t.equal(second.tailer.status().linesRead, 0, 'out of its own disk')
 })
@@ -191,9 +185,9 @@ test('vector 17644: a damaged journal is no dead end: what it lost is read again
       await writeFile(join(journal, bucket, name), 'no journal at all')
   await appendFile(path, lines(100, 110))
   const second = await b.start()
-  await until('read on', async () => (await textOf(b))[0] === lines(0, 110))
+  await until('read on', async () => (await textsOf(b))[0] === lines(0, 110))
   await second.stop()
-  t.same(await textOf(b), [lines(0, 110)])
+  t.same(await textsOf(b), [lines(0, 110)])
   t.ok(second.tailer.status().damagedEntries > 0)
 })
 
@@ -203,7 +197,7 @@ test('vector 22847: equal lines are as many as were written', async t => {
   const running = await b.start()
   await read(running, 5000)
   await running.stop()
-  t.same(await textOf(b), ['the same line\n'.repeat(5000)])
+  t.same(await textsOf(b), ['the same line\n'.repeat(5000)])
 })
 
 test('vector 8101: a deleted file is read to its end through its handle, which is then closed', async t => {
@@ -225,7 +219,7 @@ test('vector 8101: a deleted file is read to its end through its handle, which i
     })
   await until('the handle is closed', () => !isOpen())
   await running.stop()
-  t.same(await textOf(b), [lines(0, 20_000)])
+  t.same(await textsOf(b), [lines(0, 20_000)])
   t.same(await gaveUpOf(b), [])
 })
 
@@ -241,7 +235,7 @@ test('a file that is replaced by another one of the same size is another source'
   await writeFile(path, lines(30, 40))
   await read(running, 30)
   await running.stop()
-  t.same(await textOf(b), [lines(10, 20), lines(20, 30), lines(30, 40)])
+  t.same(await textsOf(b), [lines(10, 20), lines(20, 30), lines(30, 40)])
 })
 
 test('a hole that is named ends where the file was seen to end, not where its successor does', async t => {
@@ -277,7 +271,7 @@ test('a link that is switched to a new file: the old one to its end, the new one
   await rename(`${path}.new~`, path)
   await read(running, 30)
   await running.stop()
-  t.same(await textOf(b), [lines(0, 15), lines(15, 30)].sort())
+  t.same(await textsOf(b), [lines(0, 15), lines(15, 30)].sort())
 })
 
 test('a file with two names is one file; a folder that is moved keeps its sources', async t => {
@@ -293,7 +287,7 @@ test('a file with two names is one file; a folder that is moved keeps its source
   await read(running, 20)
   await quiet()
   await running.stop()
-  t.same(await textOf(b), [lines(0, 20)])
+  t.same(await textsOf(b), [lines(0, 20)])
 })
 
 test('a line without its end waits, is given out after a while, and what follows is no new line', async t => {
@@ -323,7 +317,7 @@ test('holes of NUL bytes, as a truncation under a writer leaves them, come back 
   const whole = `${lines(0, 3)}${'\0'.repeat(300_000)}\nafter the hole\n`
   await until('all', () => running.tailer.status().bytesRead === whole.length)
   await running.stop()
-  t.same(await textOf(b), [whole])
+  t.same(await textsOf(b), [whole])
 })
 
 test('what `tailer.exclude` names is never read, however it is named', async t => {
@@ -338,5 +332,5 @@ test('what `tailer.exclude` names is never read, however it is named', async t =
   await read(running, 3)
   await quiet()
   await running.stop()
-  t.same(await textOf(b), [lines(5, 8)])
+  t.same(await textsOf(b), [lines(5, 8)])
 })

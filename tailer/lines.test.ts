@@ -7,7 +7,8 @@ import { test } from 'tap'
 import { eventAt, type FoundEvent, walkEvents } from '../shared/events.ts'
 import { STEP_BYTES } from '../shared/manifest.ts'
 import { packetEvents } from '../shared/packet.ts'
-import { type Bench, bench, until } from './tailer.test-support.ts'
+import { until } from '../shared/until.test-support.ts'
+import { type Bench, bench } from './tailer.test-support.ts'
 
 const LINE = '2026-01-02T03:04:05.678Z INFO x\n'
 const ERROR = '2026-01-02T03:04:06.000Z ERROR failed\n'
@@ -29,7 +30,8 @@ test('a trace written in parts is one event, with the time and level of the line
   const b = await bench(t)
   const path = join(b.logFolder, 'app.log')
   await writeFile(path, LINE)
-  const { tailer, stop } = await b.start({ recordMs: 300 })
+  // Longer than a busy machine takes between two of the parts.
+  const { tailer, stop } = await b.start({ recordMs: 1_500 })
   await until('the line', () => tailer.status().linesRead === 1)
   await appendFile(path, ERROR)
   for (const part of TRACE.match(/.{1,20}|\n/gs)!) {
@@ -52,7 +54,7 @@ test('traces are never broken by the end of a read or of a packet', async t => {
   const record = `${ERROR}java.lang.Error: x\n${frame.repeat(40)}`
   await writeFile(path, record.repeat(1000))
   const { tailer, stop } = await b.start({ packetBytes: 200_000 })
-  await until('all', () => tailer.status().linesRead === 42_000, 30_000)
+  await until('all', () => tailer.status().linesRead === 42_000)
   await stop()
   const found = await events(b)
   t.equal(found.length, 1000)
@@ -123,7 +125,7 @@ test('what is hidden is hidden in all that is sent and written; offsets and hash
   const most = Math.ceil((1.5 * STEP_BYTES) / secret(10_000).length)
   await writeFile(path, numbers(secret, 0, most))
   const { tailer, stop } = await b.start(rule(b))
-  await until('read', () => tailer.status().linesRead === most, 30_000)
+  await until('read', () => tailer.status().linesRead === most)
   await stop()
   const [source] = [...(await b.contents()).values()]
   const expected = numbers(hidden, 0, most)

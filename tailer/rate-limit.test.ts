@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { until } from '../shared/until.test-support.ts'
 import { Allowance } from './rate-limit.ts'
-import { bench, until } from './tailer.test-support.ts'
+import { bench } from './tailer.test-support.ts'
 
 const lines = (count: number) =>
   Array.from({ length: count }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${i}\n`).join('')

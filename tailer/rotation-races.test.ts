@@ -4,16 +4,10 @@ import { appendFile, copyFile, rename, rm, truncate, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { packetEvents } from '../shared/packet.ts'
+import { until } from '../shared/until.test-support.ts'
 import type { Disk } from '../shared/world.ts'
-import { bench, until } from './tailer.test-support.ts'
+import { type Bench, bench, gaveUpOf, lines, textsOf } from './tailer.test-support.ts'
 
-const lines = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${from + i}\n`).join('')
-
-type Bench = Awaited<ReturnType<typeof bench>>
-const textOf = async (b: Bench) =>
-  [...(await b.contents()).values()].map(source => source.bytes.toString('latin1')).sort()
-const gaveUpOf = async (b: Bench) => (await b.held()).manifests.flatMap(manifest => manifest.gaveUp)
 const quiet = (ms = 200) => new Promise(resolve => setTimeout(resolve, ms))
 
 /** What happens before or after a step of the tailer's disk. */
@@ -70,7 +64,7 @@ test('a file that is cut and grows past the offset between comparing and reading
   await quiet()
   await stop()
   t.equal(isArmed, false)
-  t.same(await textOf(b), [lines(0, 10), lines(100, 140)].sort())
+  t.same(await textsOf(b), [lines(0, 10), lines(100, 140)].sort())
 })
 
 test('a copy that two looks miss, for it is renamed while they list, is read on under the name of its source', async t => {
@@ -99,7 +93,7 @@ test('a copy that two looks miss, for it is renamed while they list, is read on 
   await until('the rest is read', () => tailer.status().linesRead >= 42)
   await quiet(500)
   await stop()
-  t.same(await textOf(b), [lines(0, 40), lines(50, 52)].sort())
+  t.same(await textsOf(b), [lines(0, 40), lines(50, 52)].sort())
   t.ok(
     (await gaveUpOf(b)).some(({ kind }) => kind !== 'excluded'),
     'it was told',
@@ -127,7 +121,7 @@ test('a file that is new after a power cut, and copied and cut before it is read
   await until('read on', () => tailer.status().linesRead === 33)
   await until('nothing is open', () => tailer.status().undecided === 0)
   await stop()
-  t.same(await textOf(b), [lines(0, 30), lines(30, 33)].sort())
+  t.same(await textsOf(b), [lines(0, 30), lines(30, 33)].sort())
 })
 
 /** What buckets and journal have under one name must be one content, also where a power cut took the journal's end. */
@@ -194,7 +188,7 @@ test('a copy that gets the inode of a file that was replaced before anything was
   await until('read on', () => tailer.status().linesRead >= 14)
   await quiet()
   await stop()
-  t.same(await textOf(b), [lines(0, 10), lines(10, 14)].sort())
+  t.same(await textsOf(b), [lines(0, 10), lines(10, 14)].sort())
 })
 
 test('a file that is new, and copied and cut in the look that finds it, is not read beside its copy', async t => {
@@ -224,5 +218,5 @@ test('a file that is new, and copied and cut in the look that finds it, is not r
   await quiet(300)
   await stop()
   t.same(done, new Set(['copied', 'cut']))
-  t.same(await textOf(b), [lines(0, 30), lines(30, 33)].sort())
+  t.same(await textsOf(b), [lines(0, 30), lines(30, 33)].sort())
 })

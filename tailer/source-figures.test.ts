@@ -1,12 +1,10 @@
 import { appendFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { until } from '../shared/until.test-support.ts'
 import { startTailerFace } from './face.ts'
 import { PATHS_MAX, SourceFigures } from './source-figures.ts'
-import { bench, silent, until } from './tailer.test-support.ts'
-
-const lines = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${from + i}\n`).join('')
+import { bench, lines, silent } from './tailer.test-support.ts'
 
 test('/metrics tells by log what was read, packed, held twice, hidden, left out and given up', async t => {
   const b = await bench(t)

@@ -4,13 +4,8 @@ import { test } from 'tap'
 import { walkEvents } from '../shared/events.ts'
 import { isManifestGenuine, manifestDigest } from '../shared/manifest.ts'
 import { packetEvents } from '../shared/packet.ts'
-import { bench, until } from './tailer.test-support.ts'
-
-const lines = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, i) => `2026-01-02T03:04:05.678Z web1 app[7]: line ${from + i}\n`).join('')
-
-const textOf = async (b: Awaited<ReturnType<typeof bench>>) =>
-  [...(await b.contents()).values()].map(source => source.bytes.toString('latin1'))
+import { until } from '../shared/until.test-support.ts'
+import { bench, lines, textsOf } from './tailer.test-support.ts'
 
 test('a growing file is at two bucks, byte for byte', async t => {
   const b = await bench(t)
@@ -28,7 +23,7 @@ test('a growing file is at two bucks, byte for byte', async t => {
     [...holders.values()].every(count => count >= 2),
     'every packet at two bucks or more',
   )
-  t.same(await textOf(b), [lines(0, 20)])
+  t.same(await textsOf(b), [lines(0, 20)])
   await stop()
 })
 
@@ -56,7 +51,7 @@ test('a restart goes on at the offset: nothing twice, nothing missing', async t 
   const second = await b.start()
   await until('read on', () => second.tailer.status().linesRead === 5)
   await second.stop()
-  t.same(await textOf(b), [lines(0, 15)])
+  t.same(await textsOf(b), [lines(0, 15)])
 })
 
 test('rename rotation: the old file is read to its end, the new one from 0', async t => {
@@ -70,7 +65,7 @@ test('rename rotation: the old file is read to its end, the new one from 0', asy
   await writeFile(path, lines(12, 20))
   await until('both', () => tailer.status().linesRead === 20)
   await stop()
-  t.same((await textOf(b)).sort(), [lines(0, 12), lines(12, 20)].sort())
+  t.same(await textsOf(b), [lines(0, 12), lines(12, 20)].sort())
 })
 
 test('a file rotated twice while nobody looked is found again by content, and what came between is read from 0', async t => {
@@ -89,7 +84,7 @@ test('a file rotated twice while nobody looked is found again by content, and wh
   const second = await b.start()
   await until('read on', () => second.tailer.status().linesRead === 10)
   await second.stop()
-  t.same((await textOf(b)).sort(), [lines(0, 13), lines(13, 17), lines(17, 20)].sort())
+  t.same(await textsOf(b), [lines(0, 13), lines(13, 17), lines(17, 20)].sort())
 })
 
 test('copy and truncate: the copy is not sent again, its rest is read, the truncated file is a new source', async t => {
@@ -105,7 +100,7 @@ test('copy and truncate: the copy is not sent again, its rest is read, the trunc
   await until('new lines', () => tailer.status().linesRead === 14)
   await until('nothing held back any more', () => tailer.status().heldBack.length === 0)
   await stop()
-  t.same((await textOf(b)).sort(), [lines(0, 10), lines(10, 14)].sort())
+  t.same(await textsOf(b), [lines(0, 10), lines(10, 14)].sort())
 })
 
 test('a copy that is made while a look lists the files is not read beside its original', async t => {
@@ -136,7 +131,7 @@ test('a copy that is made while a look lists the files is not read beside its or
   await appendFile(path, lines(20, 22))
   await until('new lines', () => tailer.status().linesRead === 22)
   await stop()
-  t.same((await textOf(b)).sort(), [lines(0, 20), lines(20, 22)].sort())
+  t.same(await textsOf(b), [lines(0, 20), lines(20, 22)].sort())
 })
 
 test('copy and truncate while the tailer is down: the rest of the copy is read as the same source', async t => {
@@ -153,7 +148,7 @@ test('copy and truncate while the tailer is down: the rest of the copy is read a
   const second = await b.start()
   await until('read on', () => second.tailer.status().linesRead === 20)
   await second.stop()
-  t.same((await textOf(b)).sort(), [lines(0, 12), lines(12, 30)].sort())
+  t.same(await textsOf(b), [lines(0, 12), lines(12, 30)].sort())
 })
 
 test('rotated files that were there before the first look are not ours, later ones are', async t => {
@@ -169,7 +164,7 @@ test('rotated files that were there before the first look are not ours, later on
   await until('read', () => tailer.status().linesRead === 5)
   await new Promise(resolve => setTimeout(resolve, 100))
   await stop()
-  t.same((await textOf(b)).sort(), [lines(0, 3), lines(3, 5)].sort())
+  t.same(await textsOf(b), [lines(0, 3), lines(3, 5)].sort())
 })
 
 test('odd bytes come out as they went in: no last newline, CR LF, lone CR, NUL, invalid UTF-8, 300 KB line, empty lines', async t => {
@@ -207,13 +202,13 @@ test('a buck that is cut off gets nothing; what it lacks goes to others, and one
   b.cut(1, true)
   const path = join(b.logFolder, 'app.log')
   await writeFile(path, lines(0, 10))
-  const { tailer, stop } = await b.start()
+  const { tailer, stop } = await b.start({ openingWaitMs: 200 })
   await until('read', () => tailer.status().linesRead === 10)
   t.ok(tailer.status().underReplicatedPackets > 0)
   b.cut(1, false)
   await until('held twice', () => tailer.status().underReplicatedPackets === 0)
   await stop()
-  t.same(await textOf(b), [lines(0, 10)])
+  t.same(await textsOf(b), [lines(0, 10)])
 })
 
 test('once: reads to the ends, waits for the archive, and a second run adds nothing', async t => {
@@ -229,7 +224,7 @@ test('once: reads to the ends, waits for the archive, and a second run adds noth
   const second = await b.start({ once: true })
   await until('done', () => second.tailer.status().isDone)
   t.equal(second.tailer.status().linesRead, 0)
-  t.same(await textOf(b), [lines(0, 100)])
+  t.same(await textsOf(b), [lines(0, 100)])
 })
 
 test('archived packets leave the journal, and a restart still knows where it was', async t => {
@@ -244,7 +239,7 @@ test('archived packets leave the journal, and a restart still knows where it was
   await b.archiveAll()
   await until('journal empty', () => first.tailer.status().packets === 0)
   const journal = join(b.folder, 'tailer', 'buckets', '0')
-  await until('old bucket files removed', async () => (await b.world.disk.list(journal)).length <= 2, 15_000)
+  await until('old bucket files removed', async () => (await b.world.disk.list(journal)).length <= 2)
   await first.stop()
   await appendFile(path, lines(100, 105))
   const second = await b.start()
@@ -269,7 +264,7 @@ test('a tailer with an empty folder goes on where the bucks last saw its sources
   await until('read on', () => second.tailer.status().linesRead > 0)
   await second.stop()
   t.equal(second.tailer.status().linesRead, 2)
-  t.same(await textOf(b), [lines(0, 12)])
+  t.same(await textsOf(b), [lines(0, 12)])
 })
 
 test('after a power cut that took the journal’s end, what the bucks hold beyond it is taken back', async t => {
@@ -291,7 +286,7 @@ test('after a power cut that took the journal’s end, what the bucks hold beyon
   await until('read on', () => second.tailer.status().linesRead > 0)
   await second.stop()
   t.equal(second.tailer.status().linesRead, 2)
-  t.same(await textOf(b), [lines(0, 12)])
+  t.same(await textsOf(b), [lines(0, 12)])
 })
 
 test('a file that vanished unread is a hole with its reason, signed', async t => {
@@ -303,7 +298,7 @@ test('a file that vanished unread is a hole with its reason, signed', async t =>
   await first.stop()
   await rm(path)
   const second = await b.start()
-  await new Promise(resolve => setTimeout(resolve, 300))
+  await until('given up', () => second.tailer.figures().some(row => row.path === path && row.givenUpRanges > 0))
   await second.stop()
   const { manifests } = await b.held()
   const gaveUp = manifests.flatMap(manifest => manifest.gaveUp)
@@ -314,8 +309,8 @@ test('an empty file is a source: its manifest names it', async t => {
   const b = await bench(t)
   const path = join(b.logFolder, 'app.log')
   await writeFile(path, '')
-  const { stop } = await b.start()
-  await new Promise(resolve => setTimeout(resolve, 100))
+  const { tailer, stop } = await b.start()
+  await until('seen', () => tailer.status().sources.length === 1)
   await stop()
   const sources = (await b.held()).manifests.flatMap(manifest => manifest.sources)
   t.match(sources, [{ path, from: 0, to: 0, lines: 0 }])
@@ -341,7 +336,7 @@ test('a file that is cut and grows past the offset between two rounds is not rea
   await appendFile(path, lines(500, 530))
   await until('the new content', () => first.tailer.status().linesRead === 40)
   await first.stop()
-  t.same((await textOf(b)).sort(), [lines(0, 10), lines(500, 530)].sort())
+  t.same(await textsOf(b), [lines(0, 10), lines(500, 530)].sort())
 })
 
 test('manifests are chained over a restart', async t => {
@@ -351,7 +346,7 @@ test('manifests are chained over a restart', async t => {
   await until('read', () => first.tailer.status().linesRead === 3)
   await first.stop()
   const second = await b.start()
-  await new Promise(resolve => setTimeout(resolve, 50))
+  await until('looked at', () => second.tailer.status().sources.length === 1)
   await second.stop()
   const unique = new Map(
     (await b.held()).manifests.map(manifest => [manifestDigest(manifest).toString('hex'), manifest]),
@@ -409,7 +404,7 @@ test('told to stop while its disk takes no writes it ends, says so, and reads on
     'the rest',
     () => second.tailer.status().linesRead === 10 && second.tailer.status().underReplicatedPackets === 0,
   )
-  t.same(await textOf(b), [lines(0, 20)])
+  t.same(await textsOf(b), [lines(0, 20)])
   await second.stop()
 })
 
@@ -425,7 +420,7 @@ test('after its folder was moved to another machine, a copied and truncated log 
   await until('the rest, as a fork', () => moved.tailer.status().linesRead === 20)
   await copyFile(path, `${path}.1`)
   // A few looks find the copy while the original is there.
-  await new Promise(resolve => setTimeout(resolve, 100))
+  await b.looks(5)
   await truncate(path)
   await appendFile(path, lines(60, 62))
   await until('the new lines', () => moved.tailer.status().linesRead >= 22)

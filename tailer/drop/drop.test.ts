@@ -4,7 +4,8 @@ import { test } from 'tap'
 import { computeLedger } from '../../shared/ledger.ts'
 import { renderLedger } from '../../shared/ledger-text.ts'
 import { isManifestGenuine } from '../../shared/manifest.ts'
-import { bench, until } from '../tailer.test-support.ts'
+import { until } from '../../shared/until.test-support.ts'
+import { bench } from '../tailer.test-support.ts'
 
 const drop = [{ name: 'noise', pattern: 'DEBUG' }]
 const text = (from: number, to: number) =>
@@ -73,7 +74,7 @@ test('other filters after SIGHUP hold for what is read from then on; a bad one c
   await appendFile(path, text(3, 6).join(''))
   await until('more is read', () => run.tailer.status().linesRead === 6)
   run.tailer.follow({ files: [{ path, keep: ['INFO 7'] }] })
-  await new Promise(resolve => setTimeout(resolve, 50))
+  await b.looks()
   await appendFile(path, text(6, 9).join(''))
   await until('the rest is read', () => run.tailer.status().linesRead === 9)
   t.same(

@@ -2,7 +2,8 @@ import { appendFile, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { realWorld } from '../../shared/real-world.ts'
-import { bench, silent, until } from '../tailer.test-support.ts'
+import { until } from '../../shared/until.test-support.ts'
+import { bench, silent } from '../tailer.test-support.ts'
 import { Quotas } from './quotas.ts'
 
 const lines = (count: number) =>
