@@ -3,9 +3,10 @@ import { test } from 'tap'
 import { FolderStore } from '../shared/folder-store.ts'
 import { Lease } from '../shared/lease.ts'
 import { packetKey } from '../shared/packet.ts'
+import { until } from '../shared/until.test-support.ts'
 import { MemoryStore } from './memory-store.test-support.ts'
 import { Porter, type PorterConfig } from './porter.ts'
-import { SmallFleet, TestTailer, until } from './small-fleet.test-support.ts'
+import { SmallFleet, TestTailer } from './small-fleet.test-support.ts'
 
 const FAST = {
   bucketSeconds: 10,

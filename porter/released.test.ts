@@ -9,9 +9,10 @@ import { BUCKET as SPRING, sourceName, testManifest, testPacket } from '../share
 import { Releases } from '../shared/releases.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
 import { all, texts } from '../shared/stores.contract.ts'
+import { until } from '../shared/until.test-support.ts'
 import { Porter } from './porter.ts'
 import { expireArchive } from './retention.ts'
-import { SmallFleet, TestTailer, until } from './small-fleet.test-support.ts'
+import { SmallFleet, TestTailer } from './small-fleet.test-support.ts'
 
 const NOW = Math.floor(Date.now() / 10_000) * 10
 

@@ -286,12 +286,3 @@ export function oneLine(source: string, from: number, line: string): Events {
 function idOf(address: string): string {
   return Buffer.from(address.padEnd(16)).toString('hex')
 }
-
-/** Waits for what must come; fails when it did not within ten seconds. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (await isSo()) return
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-  throw new Error(`did not come: ${what}`)
-}

@@ -8,8 +8,9 @@ import { computeLedger } from '../shared/ledger.ts'
 import { gatherLedgerInputs } from '../shared/ledger-gather.ts'
 import { parseQuery } from '../shared/query.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
+import { until } from '../shared/until.test-support.ts'
 import { Porter, type PorterConfig } from './porter.ts'
-import { SmallFleet, TestTailer, until } from './small-fleet.test-support.ts'
+import { SmallFleet, TestTailer } from './small-fleet.test-support.ts'
 
 const BUCKET = Math.floor(Date.now() / 10_000) * 10
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import { FolderStore } from './folder-store.ts'
 import { Lease } from './lease.ts'
@@ -15,6 +16,12 @@ class HandClock implements Clock {
   wallMs = 1_700_000_000_000
   #monotonicMs = 0
   readonly #sleepers: { atMs: number; wake: () => void }[] = []
+  readonly #idle: () => Promise<void>
+
+  /** @param idle  resolves when what woke has come to rest */
+  constructor(idle: () => Promise<void>) {
+    this.#idle = idle
+  }
 
   now(): number {
     return this.wallMs
@@ -32,7 +39,7 @@ class HandClock implements Clock {
     })
   }
 
-  /** In small steps; what woke gets time for its file operations. */
+  /** In small steps; what woke is done with its file operations before the next. */
   async advance(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 1000) {
       this.#monotonicMs += Math.min(1000, left)
@@ -41,7 +48,7 @@ class HandClock implements Clock {
         if (sleeper.atMs <= this.#monotonicMs) sleeper.wake()
         else this.#sleepers.push(sleeper)
       }
-      await new Promise(resolve => setTimeout(resolve, 15))
+      await this.#idle()
     }
   }
 }
@@ -50,8 +57,26 @@ async function open(t: Test) {
   const folder = await mkdtemp(join(tmpdir(), 'bucktail-lease-'))
   t.teardown(() => rm(folder, { recursive: true }))
   const { disk, random } = realWorld({ log: silent })
-  const objects = new FolderStore(disk, folder)
-  return { objects, random }
+  let inHand = 0
+  const counting: ObjectStore = new Proxy(new FolderStore(disk, folder), {
+    get: (target, key) => {
+      const method = Reflect.get(target, key).bind(target)
+      return async (...args: unknown[]) => {
+        inHand++
+        try {
+          return await method(...args)
+        } finally {
+          inHand--
+        }
+      }
+    },
+  })
+  /** Whoever goes on after one operation begins the next in the same turn. */
+  const idle = async () => {
+    do for (let turns = 0; turns < 3; turns++) await turn()
+    while (inHand > 0)
+  }
+  return { objects: counting, random, idle }
 }
 
 interface Holder {
@@ -63,9 +88,9 @@ interface Holder {
 }
 
 function contend(
-  place: { objects: ObjectStore; random: World['random'] },
+  place: { objects: ObjectStore; random: World['random']; idle: () => Promise<void> },
   name: string,
-  clock = new HandClock(),
+  clock = new HandClock(place.idle),
 ): Holder {
   const { objects, random } = place
   const lease = new Lease(objects, { name, leaseMs: 15_000 }, { clock, random, log: silent })
@@ -78,12 +103,10 @@ function contend(
   return holder
 }
 
-const settle = () => new Promise(resolve => setTimeout(resolve, 50))
-
 test('one holds, the other watches; an orderly stop hands over with the next term', async t => {
   const place = await open(t)
   const a = contend(place, 'a')
-  await settle()
+  await place.idle()
   t.match(a.lease.status(), { term: 1, holder: 'a', isHeld: true })
   const b = contend(place, 'b')
   await b.clock.advance(10_000)
@@ -98,9 +121,9 @@ test('one holds, the other watches; an orderly stop hands over with the next ter
 
 test('a holder that renews is never taken for dead, and renewals leave no more than two objects', async t => {
   const place = await open(t)
-  const clock = new HandClock()
+  const clock = new HandClock(place.idle)
   const a = contend(place, 'a', clock)
-  await settle()
+  await place.idle()
   const b = contend(place, 'b', clock)
   await clock.advance(60_000)
   t.ok(a.lease.isHeld)
@@ -115,9 +138,9 @@ test('a holder that renews is never taken for dead, and renewals leave no more t
 test('unchanged for leaseMs by the watcher’s own monotonic clock: taken over; steps of any wall clock do nothing', async t => {
   const place = await open(t)
   const a = contend(place, 'a')
-  await settle()
+  await place.idle()
   const b = contend(place, 'b')
-  await settle()
+  await place.idle()
   b.clock.wallMs += 100_000_000
   await b.clock.advance(6_000)
   b.clock.wallMs -= 300_000_000
@@ -147,7 +170,7 @@ test('a holder whose store is gone gives up when its renewal is too old, before 
     },
   })
   const a = contend({ ...place, objects }, 'a')
-  await settle()
+  await place.idle()
   isGone = true
   await a.clock.advance(9_000)
   t.ok(a.lease.isHeld, 'two renewals missed')
@@ -160,9 +183,9 @@ test('a holder whose store is gone gives up when its renewal is too old, before 
 test('after a crash the same name takes over at once', async t => {
   const place = await open(t)
   contend(place, 'a') // never renews, never ends: its clock stands still
-  await settle()
+  await place.idle()
   const again = contend(place, 'a')
-  await settle()
+  await place.idle()
   t.match(again.lease.status(), { term: 2, holder: 'a', isHeld: true })
   again.end.abort()
   await again.done
@@ -170,9 +193,9 @@ test('after a crash the same name takes over at once', async t => {
 
 test('of many who try at once one holds', async t => {
   const place = await open(t)
-  const clock = new HandClock()
+  const clock = new HandClock(place.idle)
   const all = Array.from({ length: 8 }, (_, i) => contend(place, `porter-${i}`, clock))
-  await settle()
+  await place.idle()
   t.equal(all.filter(({ lease }) => lease.isHeld).length, 1)
   for (const { end } of all) end.abort()
   await Promise.all(all.map(({ done }) => done))

@@ -1,9 +1,9 @@
 // Bytes that no sound peer sends: closed, counted, never believed, never a crash.
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import { type Link, LinkLostError } from '../link.ts'
+import { until } from '../until.test-support.ts'
 import { createDialer } from './dial.ts'
 import { type Direction, nodeOf, seededRandom, startRelay, testWorld } from './fixture.ts'
 import { encodeHello } from './hello.ts'
@@ -68,7 +68,7 @@ test('garbage on the port is closed without an answer, counted, and told once a 
 })
 
 test('half a handshake is closed when its time is over, or when it ends', async t => {
-  const { listener } = await startListener(t, 200)
+  const { listener } = await startListener(t, 1_500)
   const hello = encodeHello('nacl', 'tailer', 'buck', 'test', nodeOf('tailer').keys.box.publicKey)
   await Promise.all([
     sendRaw(listener.address, Buffer.alloc(0)),
@@ -78,7 +78,7 @@ test('half a handshake is closed when its time is over, or when it ends', async 
     sendRaw(listener.address, hello, true),
   ])
   const counted = () => Object.values(listener.status().refused).reduce((sum, n) => sum + n, 0)
-  for (let i = 0; i < 100 && counted() < 5; i++) await sleep(10) // the socket closes first, then it is counted
+  await until('all are counted', () => counted() === 5) // the socket closes first
   t.same(listener.status(), { links: 0, greeting: 0, refused: { timeout: 3, ended: 2 } })
   await stillWorks(t, listener)
 })
@@ -213,7 +213,7 @@ for (const { title, play, survivors } of tricks) {
     const link = await dialerOf().dial(relay.address)
     held = []
     const asks = [link.ask('prune', { before: 1 }).catch(e => e)]
-    await sleep(30) // one chunk for each frame
+    await until('the first is on its way', () => held?.length === 1) // one chunk for each frame
     asks.push(link.ask('prune', { before: 2 }).catch(e => e))
     await link.closed
     t.same(

@@ -4,6 +4,7 @@ import { type Test, test } from 'tap'
 import { signingKeyFromSeed } from '../keys.ts'
 import { type Link, LinkLostError, type Role } from '../link.ts'
 import { signPass } from '../pass.ts'
+import { until } from '../until.test-support.ts'
 import type { ChannelConfig } from './config.ts'
 import { createDialer } from './dial.ts'
 import { environmentKey, NOW_MS, nodeOf, testWorld } from './fixture.ts'
@@ -47,7 +48,7 @@ async function meet(t: Test, meeting: Meeting) {
     e => e,
   )
   // The listener's side of a refusal by the dialler comes a moment later.
-  for (let i = 0; i < 50 && farWorld.said.length === 0; i++) await new Promise(resolve => setTimeout(resolve, 10))
+  await until('the listener says why', () => farWorld.said.length > 0)
   t.same(links, [], 'nobody got a link')
   return { error, said: farWorld.said, status: listener.status() }
 }

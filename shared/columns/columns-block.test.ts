@@ -177,10 +177,12 @@ test('every cut and every flipped bit of a block is found, by decoder and view',
 test('a block that would not give its text back is not made', t => {
   const events = eventsOf(Buffer.from('2024-01-02 03:04:05 one 1\n'.repeat(20)))
   const other = Buffer.from('2024-01-02 03:04:05 one 2\n'.repeat(20))
+  const warnings = t.capture(process, 'emitWarning')
   t.equal(finishColumnsBlock(events, analyseText(other, new ModeMemory())!, 1), undefined)
   t.ok(finishColumnsBlock(events, analyseText(events.bytes, new ModeMemory())!, 1))
   const empty = { ...events, ends: new Uint32Array(100_000) }
   t.equal(finishColumnsBlock(empty, analyseText(events.bytes, new ModeMemory())!, 1), undefined, 'too many events')
+  t.match(warnings(), [{ args: [/did not give a text back/] }], 'that is told, once')
   t.end()
 })
 

@@ -4,13 +4,14 @@ import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { Porter, type PorterConfig } from '../../porter/porter.ts'
-import { SmallFleet, TestTailer, until } from '../../porter/small-fleet.test-support.ts'
+import { SmallFleet, TestTailer } from '../../porter/small-fleet.test-support.ts'
 import { ElasticStore } from '../../shared/elastic/elastic-store.ts'
 import { FolderStore } from '../../shared/folder-store.ts'
 import { Lease } from '../../shared/lease.ts'
 import { parseQuery } from '../../shared/query.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
 import type { EventStore } from '../../shared/stores.ts'
+import { until } from '../../shared/until.test-support.ts'
 import { type Elasticsearch, startElasticsearch } from './elasticsearch.ts'
 
 const BUCKET = Math.floor(Date.now() / 10_000) * 10
@@ -81,18 +82,7 @@ async function textOf(store: EventStore): Promise<string> {
 
 /** Also while the index cannot be asked: then it is not what was waited for. */
 async function untilText(what: string, store: EventStore, text: string): Promise<void> {
-  await untilLong(what, async () => (await textOf(store).catch(() => '')) === text)
-}
-
-/** `until` of the fleet has less patience than a server that starts on a busy machine needs. */
-async function untilLong(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await until(what, isSo)
-    } catch (error) {
-      if (tries >= 20) throw error
-    }
-  }
+  await until(what, async () => (await textOf(store).catch(() => '')) === text)
 }
 
 async function killed(t: Test, engine: Elasticsearch): Promise<void> {
@@ -144,9 +134,7 @@ async function deleted(t: Test, engine: Elasticsearch): Promise<void> {
   const first = await start(fleet, engine.url, 'a')
   await untilText('indexed', first.index, 'one\ntwo\n')
   await untilText('archived', first.archive, 'one\ntwo\n')
-  await untilLong('settled', () =>
-    first.porter.status().bucks.every(buck => buck.toArchive === 0 && buck.toIndex === 0),
-  )
+  await until('settled', () => first.porter.status().bucks.every(buck => buck.toArchive === 0 && buck.toIndex === 0))
   await fleet.stopBuck('buck0')
   await fleet.startBuck('buck0', 'a new disk')
   const { alias } = first.index
@@ -163,7 +151,7 @@ async function down(t: Test, engine: Elasticsearch): Promise<void> {
   const dead = await start(fleet, 'http://127.0.0.1:1', 'a')
   await tailer.send(tailer.pack(BUCKET, 'one\n'), 'buck0')
   await untilText('archived', dead.archive, 'one\n')
-  await untilLong('said', () => dead.porter.status().storeTrouble !== undefined)
+  await until('said', () => dead.porter.status().storeTrouble !== undefined)
   t.match(dead.porter.status().storeTrouble, /no answer from Elasticsearch at 127\.0\.0\.1:1/)
   await dead.stop()
   const alive = await start(fleet, engine.url, 'b')
