@@ -62,6 +62,19 @@ test('traces are never broken by the end of a read or of a packet', async t => {
   t.ok((await b.held()).packets.length > 10)
 })
 
+test('the end of a backlog does not wait for more', async t => {
+  const b = await bench(t)
+  await writeFile(join(b.logFolder, 'app.log'), `${'x'.repeat(99)}\n`.repeat(5500))
+  const { tailer, stop } = await b.start({ packetBytes: 200_000, packetMs: 3_600_000 })
+  await until('all is at the bucks', () => {
+    const { linesRead, underReplicatedPackets } = tailer.status()
+    return linesRead === 5500 && underReplicatedPackets === 0
+  })
+  const { packets } = await b.held()
+  t.equal(packets.length, 3)
+  await stop()
+})
+
 test('at a rotation the trace is closed; what the next file begins with is marked as continued', async t => {
   const b = await bench(t)
   const path = join(b.logFolder, 'app.log')

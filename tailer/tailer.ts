@@ -231,6 +231,8 @@ class Life {
   #bucket: Bucket
   /** Monotonic ms of the last packet. */
   #cutAt = Number.NEGATIVE_INFINITY
+  /** Packets were cut because they were full, and not all has been read since. */
+  #isBehind = false
   /** Told to stop: so long it may take. */
   #endAt: number | undefined
   #stopped: string | undefined
@@ -408,8 +410,11 @@ class Life {
       }
       const taken = isFull ? 0 : await this.#readAll(once)
       // The first line after a quiet time goes at once; what follows is collected for as long as a packet may be apart.
+      // So does the end of a backlog: it is not one more of many small packets.
+      const isEnd = taken === 0 && (once || this.#isBehind)
       const isDue = this.#builder.rawBytes > 0 && clock.monotonic() - this.#cutAt >= this.#config.packetMs
-      if (isDue || (once && taken === 0)) await this.#cut()
+      if (isDue || isEnd) await this.#cut()
+      if (taken === 0) this.#isBehind = false
       if (clock.monotonic() >= nextTidy) {
         await this.#tidy()
         nextTidy = clock.monotonic() + TIDY_EVERY_MS
@@ -461,7 +466,10 @@ class Life {
       taken += got
       this.#figures.read(source, got, source.redactedPlaces - hiddenBefore)
       this.#figures.look(source)
-      if (this.#builder.isFull) await this.#cut()
+      if (this.#builder.isFull) {
+        await this.#cut()
+        this.#isBehind = true
+      }
       if (got === 0) await this.#settle(source)
     }
     return taken
