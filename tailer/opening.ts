@@ -3,7 +3,7 @@
 //   identity ▸ source log ▸ journal ▸ sources with their offsets ▸ former buckets sealed ▸ packets of a former id cut anew ▸
 //   resume record ▸ epoch
 
-import { type ManifestSource, manifestDigest } from '../shared/manifest.ts'
+import { type Manifest, type ManifestSource, manifestDigest } from '../shared/manifest.ts'
 import type { Bucket, Epoch } from '../shared/messages.ts'
 import { decodePacket, encodePacket, epochCount, packetEvents } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
@@ -72,7 +72,7 @@ export async function openFolder(
   for (const manifest of journal.manifests) {
     if (manifest.tailer !== own) for (const gaveUp of manifest.gaveUp) sealer.giveUp(gaveUp)
   }
-  await sealFormerBuckets(journal, sealer, own)
+  for await (const manifest of wordsOnFormerBuckets(journal, sealer, own)) await journal.appendManifest(manifest)
 
   const bucket = bucketAt(clock.now(), config.bucketSeconds)
   const sequence = await inheritPackets(journal, sealer, own, epoch, bucket)
@@ -181,8 +181,8 @@ async function bytesBefore(journal: Journal, source: StoredSource, to: number): 
   return Buffer.concat([source.tail, rest])
 }
 
-/** What a former process cut and did not live to seal. */
-async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string): Promise<void> {
+/** The words on what a former process cut and did not live to seal; each is to be written before the next is asked for. */
+export async function* wordsOnFormerBuckets(journal: Journal, sealer: Sealer, own: string): AsyncGenerator<Manifest> {
   const groups = new Map<string, PacketRef[]>()
   for (const ref of journal.refs) {
     if (ref.id.tailer !== own) continue
@@ -210,8 +210,7 @@ async function sealFormerBuckets(journal: Journal, sealer: Sealer, own: string):
     const first = sequences.reduce((least, one) => Math.min(least, one), sequences[0] ?? 0)
     const last = sequences.reduce((most, one) => Math.max(most, one), 0)
     const notes = unsealedNotes.filter(note => note.epoch === epoch && note.bucket === bucket).map(note => note.gaveUp)
-    const manifest = sealer.sealFormer({ epoch, bucket, first, last }, sources, notes)
-    await journal.appendManifest(manifest)
+    yield sealer.sealFormer({ epoch, bucket, first, last }, sources, notes)
   }
 }
 

@@ -9,7 +9,7 @@ import { droppedIn, withDropped } from '../shared/dropped.ts'
 import { Fleet } from '../shared/fleet.ts'
 import type { NodeKeys } from '../shared/keys.ts'
 import { type Dialer, type Link, LinkLostError, RefusedError, type Server } from '../shared/link.ts'
-import { type DroppedByRule, type GivenUp, type Gone, signGone } from '../shared/manifest.ts'
+import { type DroppedByRule, type GivenUp, type Gone, type Manifest, signGone } from '../shared/manifest.ts'
 import type { Bucket, Epoch, TailerReport } from '../shared/messages.ts'
 import { epochCount } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
@@ -24,7 +24,7 @@ import { Hearing } from './hearing.ts'
 import type { Machine } from './identity.ts'
 import type { Journal, PacketRef } from './journal.ts'
 import { checkRule, redactedBy } from './line-way.ts'
-import { bucketAt, type Opened, openFolder, resumeOf } from './opening.ts'
+import { bucketAt, type Opened, openFolder, resumeOf, wordsOnFormerBuckets } from './opening.ts'
 import { Packer } from './packer.ts'
 import { Reader } from './reader.ts'
 import { isActiveName } from './rotation.ts'
@@ -34,6 +34,7 @@ import { readAt, type Source } from './source.ts'
 import { SourceFigures, type SourceRow } from './source-figures.ts'
 import type { SourceLog, StoredSource } from './source-log.ts'
 import { Sources } from './sources.ts'
+import { StrayPackets } from './strays.ts'
 
 export interface TailerConfig {
   folder: string
@@ -237,8 +238,11 @@ class Life {
   #endAt: number | undefined
   #stopped: string | undefined
   #mustReopen = false
+  /** Left because a former life had gone on in them: what it sent may have our sequences. */
+  readonly #forked = new Set<Epoch>()
   #failure: unknown
   readonly #hearing: Hearing
+  readonly #strays = new StrayPackets()
   readonly #sealed: SealedBuckets
   readonly #caughtUp = new WeakSet<Source>()
   readonly #delays = new EventDelays()
@@ -304,7 +308,7 @@ class Life {
     )
     this.#sealed = new SealedBuckets(this.#delivery, this.#world)
     for (const manifest of opened.journal.manifests) {
-      if (manifest.tailer === this.#keys.id) this.#sealed.add(manifest)
+      if (manifest.tailer === this.#keys.id) this.#knowSealed(manifest)
     }
     this.#fleet = new Fleet(config.bucks, parts.makeDialer(this.#keys), this.#world, {
       onLink: link => this.#greet(link),
@@ -396,6 +400,7 @@ class Life {
       if (this.#failure !== undefined) throw this.#failure
       if (this.#mustReopen) await this.#newEpoch()
       if (this.#next !== undefined) await this.#takeOver(this.#next)
+      if (this.#strays.isAny) await this.#sealStrays()
       await this.#sealIfOver()
       const isFull = !(await this.#hasRoom())
       this.#stopped = isFull ? 'the disk limit is reached: reading goes on when packets are archived' : undefined
@@ -563,9 +568,32 @@ class Life {
   async #seal(isFarewell: boolean): Promise<void> {
     const manifest = this.#sealer.seal(this.#epoch, this.#bucket, isFarewell)
     await this.#untilWritten(() => this.#journal.appendManifest(manifest))
+    this.#knowSealed(manifest)
+    this.#tellSealed([manifest])
+  }
+
+  #knowSealed(manifest: Manifest): void {
+    this.#strays.sealed(manifest)
     this.#sealed.add(manifest)
-    // Not waited for: a slow buck must not hold up the reading. Who missed it is told at its next opening.
-    for (const link of this.#fleet.open()) void this.#sealed.tell(link, manifest.bucket)
+  }
+
+  /** Not waited for: a slow buck must not hold up the reading. Who missed it is told at its next opening. */
+  #tellSealed(manifests: Manifest[]): void {
+    for (const bucket of new Set(manifests.map(({ bucket }) => bucket)))
+      for (const link of this.#fleet.open()) void this.#sealed.tell(link, bucket)
+  }
+
+  /** Whose packets are at bucks and not in our journal: nobody else can say that there is no more of that bucket. */
+  async #sealStrays(): Promise<void> {
+    const manifests: Manifest[] = []
+    for (const run of this.#strays.take()) {
+      const manifest = this.#sealer.sealFormer(run, [], [])
+      await this.#untilWritten(() => this.#journal.appendManifest(manifest))
+      this.#world.log.warn('sealed what only bucks have', { ...run })
+      this.#knowSealed(manifest)
+      manifests.push(manifest)
+    }
+    this.#tellSealed(manifests)
   }
 
   async #ensureLoop(signal: AbortSignal): Promise<void> {
@@ -703,34 +731,53 @@ class Life {
     await this.#cut()
     await this.#seal(false)
     this.#opened.lasts.set(this.#epoch, this.#sequence)
+    this.#forked.add(this.#epoch)
     const count = Number(this.#epoch.split('-')[0]) + 1
     this.#epoch = `${count}-${this.#world.random.bytes(8).toString('hex')}`
     this.#sequence = 0
     await this.#untilWritten(() => this.#sourceLog.opening(this.#epoch))
     this.#world.log.warn('epoch opened anew: a buck knew a higher sequence', { epoch: this.#epoch })
+    // They say now what they have of the former one.
+    for (const link of this.#fleet.open()) void this.#hear(link).catch(error => this.#notHeard(link, error))
+  }
+
+  #notHeard(link: Link, error: unknown): void {
+    if (!(error instanceof LinkLostError)) this.#world.log.warn('opening not heard', { buck: link.address, error })
+    link.close('the opening failed')
   }
 
   // ── bucks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #greet(link: Link): Promise<void> {
     link.serve(this.#server(link))
+    let epoch = this.#epoch
+    await this.#hear(link)
+    await this.#delivery.open(link)
+    for (const bucket of this.#sealed.all) await this.#sealed.tell(link, bucket)
+    // Another epoch was opened meanwhile.
+    while (epoch !== this.#epoch) {
+      epoch = this.#epoch
+      await this.#hear(link)
+    }
+  }
+
+  async #hear(link: Link): Promise<void> {
     try {
       const { body } = await link.ask('open', {
         epoch: this.#epoch,
         last: this.#sequence,
-        former: [...this.#opened.lasts].map(([epoch, last]) => ({ epoch, last })),
+        former: [...this.#opened.lasts].map(([epoch, last]) => ({ epoch, last: this.#forked.has(epoch) ? 0 : last })),
         machine: this.#machine.identity,
         host: this.#config.host,
         wantSources: this.#opened.wantsSources,
       })
       if (body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
       this.#hearing.hear(link, body)
+      this.#strays.hear(body.beyond)
     } catch (error) {
       if (error instanceof RefusedError && error.code === 'clone') this.#failure = new CloneError(error.message)
       throw error
     }
-    await this.#delivery.open(link)
-    for (const bucket of this.#sealed.all) await this.#sealed.tell(link, bucket)
   }
 
   #server(link: Link): Server {
@@ -817,6 +864,11 @@ class Life {
     }
     for (const { epoch, sequence } of await this.#hearing.conclude(heard >= of)) {
       this.#opened.lasts.set(epoch, Math.max(this.#opened.lasts.get(epoch) ?? 0, sequence))
+    }
+    // What was taken back lost the word on its bucket, too.
+    for await (const manifest of wordsOnFormerBuckets(this.#journal, this.#sealer, this.#keys.id)) {
+      await this.#untilWritten(() => this.#journal.appendManifest(manifest))
+      this.#knowSealed(manifest)
     }
   }
 

@@ -55,6 +55,28 @@ for (const isJournalWhole of [true, false]) {
   })
 }
 
+for (const isHeard of [true, false]) {
+  const when = isHeard ? 'at the opening' : 'when reading has begun'
+  test(`2. a bucket that a power cut took from the journal before it was sealed is sealed by what the bucks say ${when}`, async t => {
+    const story = new Story(`power and bucket ${isHeard}`)
+    const { program, host, fleet } = story
+    program.write(5)
+    await story.run(21 * second)
+    const folder = story.folder()
+    program.write(7)
+    await story.run(4 * second)
+    if (!isHeard) for (const { machine } of fleet.bucks) fleet.network.cut(host.machine, machine)
+    await story.losePower(6 * second, { folder })
+    await story.run(6 * second)
+    fleet.network.healAll()
+    const lines = program.write(5)
+    await story.run(14 * second)
+    t.same(await story.unsealed(), [])
+    t.same(await story.broken(), [])
+    t.same(await story.places(lines), once(lines))
+  })
+}
+
 test('3. a host that is put back with its memory loses neither what it sent before nor what it sends then', async t => {
   const story = new Story('memory')
   const { program, host, fleet } = story
@@ -82,6 +104,28 @@ test('3. a host that is put back with its memory loses neither what it sent befo
   t.ok(epochs.includes(before ?? ''), 'it goes on in the same epoch')
   t.same(await story.broken(), [])
   t.same(await story.places([...first, ...then]), once([...first, ...then]))
+})
+
+test('3. what a host sent before it was put back with its memory is sealed, also if its bucket was over by then', async t => {
+  const story = new Story('memory and bucket')
+  const { program, host, fleet } = story
+  program.write(5)
+  await story.run(16 * second)
+  host.process?.kill()
+  const image = host.machine.disk.image()
+  host.start()
+  const seed = host.process?.seed ?? new SeededRandom('none')
+  // Into the next bucket, which is sent and not sealed.
+  await story.run(5 * second)
+  program.write(7)
+  await story.run(9 * second + 1)
+  fleet.rollBackWithMemory(host, image, seed)
+  await story.run(5 * second)
+  const then = program.write(5)
+  await story.run(10 * second)
+  t.same(await story.unsealed(), [])
+  t.same(await story.broken(), [])
+  t.same(await story.places(then), once(then))
 })
 
 for (const isTwin of [false, true]) {

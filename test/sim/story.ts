@@ -3,11 +3,14 @@ import { brokenPromises, collect } from './checks.ts'
 import { type FleetShape, SimFleet } from './fleet.ts'
 import { ForgettingWatch, falseWords } from './ledger-checks.ts'
 import type { Member } from './member.ts'
+import { EPOCH_MS } from './sim-process.ts'
 import type { Program } from './workload.ts'
 
 export const second = 1000
 /** Until everything is archived, also what is sent anew. */
 const HEALING_MS = 200 * second
+/** A bucket, and what it takes to seal it and to say so. */
+const OVER_SECONDS = 14
 
 export class Story {
   readonly fleet: SimFleet
@@ -75,6 +78,15 @@ export class Story {
       ...this.watch.broken,
       ...failures,
     ]
+  }
+
+  /** Buckets that are over, and whose tailer has not said yet what is in them. */
+  async unsealed(): Promise<string[]> {
+    const { timeline } = this.fleet.simulation
+    const ledger = await timeline.drive(this.fleet.ledger())
+    const overBefore = (EPOCH_MS + timeline.nowMs) / 1000 - OVER_SECONDS
+    const rows = ledger.buckets.filter(row => row.bucket < overBefore && row.note.includes('no manifest'))
+    return rows.map(({ tailer, bucket, note }) => `${tailer} ${bucket}: ${note}`)
   }
 
   /** In how many places each of these lines is, in index and archive. */
