@@ -248,9 +248,13 @@ export function isProof(begun: Beginning, file: FoundFile): boolean {
   return begun.at >= HEAD_BYTES || begun.at === file.stat.size || endsInTime(begun.tail)
 }
 
-/** Whether the last line of these bytes tells a time: headings have none, and no two lines of a log are equal that do. */
+/**
+ * Whether the last line of these bytes tells a time: headings have none, and no two lines of a log are equal that do. Of a
+ * line that ends nowhere nothing is asked, unless there is no other: a power cut, or a copy, ends anywhere.
+ */
 export function endsInTime(bytes: Buffer): boolean {
-  const lastLine = bytes.subarray(bytes.subarray(0, -1).lastIndexOf(0x0a) + 1)
+  const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1 || bytes.length)
+  const lastLine = whole.subarray(whole.subarray(0, -1).lastIndexOf(0x0a) + 1)
   const parser = new LineParser()
   parser.parse(lastLine, 0, lastLine.length, 0)
   return lastLine.length > 0 && !parser.timeIsGuessed

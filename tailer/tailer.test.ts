@@ -5,7 +5,7 @@ import { walkEvents } from '../shared/events.ts'
 import { isManifestGenuine, manifestDigest } from '../shared/manifest.ts'
 import { packetEvents } from '../shared/packet.ts'
 import { until } from '../shared/until.test-support.ts'
-import { bench, lines, textsOf } from './tailer.test-support.ts'
+import { bench, gaveUpOf, lines, textsOf } from './tailer.test-support.ts'
 
 test('a growing file is at two bucks, byte for byte', async t => {
   const b = await bench(t)
@@ -101,6 +101,21 @@ test('copy and truncate: the copy is not sent again, its rest is read, the trunc
   await until('nothing held back any more', () => tailer.status().heldBack.length === 0)
   await stop()
   t.same(await textsOf(b), [lines(0, 10), lines(10, 14)].sort())
+})
+
+test('a short copy that ends in the middle of a line is known by its whole lines, and never read beside its original', async t => {
+  const b = await bench(t)
+  const path = join(b.logFolder, 'app.log')
+  await writeFile(path, lines(0, 10))
+  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, 'app.log*') }], holdBackMs: 200 })
+  await until('read', () => tailer.status().linesRead === 10)
+  await writeFile(`${path}.1`, lines(0, 3).slice(0, -40))
+  await until('held back', () => tailer.status().heldBack.length === 1)
+  await until('decided', () => tailer.status().heldBack.length === 0)
+  await b.looks()
+  await stop()
+  t.same(await textsOf(b), [lines(0, 10)])
+  t.match(await gaveUpOf(b), [{ kind: 'alarm', reason: /copy of what was read already/ }])
 })
 
 test('a copy that is made while a look lists the files is not read beside its original', async t => {
