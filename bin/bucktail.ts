@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The one command. Nothing is imported before the version check: an old Node would fail on the first import with a
 // stack trace instead of a sentence.
-import { enableCompileCache } from 'node:module'
+// As a whole: a name that an old Node does not have would be such a failure.
+import * as modules from 'node:module'
 import { setFlagsFromString } from 'node:v8'
 
 const NODE_MAJOR_LEAST = 24
@@ -16,6 +17,8 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_LEAST) {
 // A tailer's objects are few and short-lived, its text lies outside the heap: the space for young objects stays as small as
 // it is now. That is 30 MB less of the user's machine, and costs nothing (bench/agent.ts).
 if (process.argv[2] === 'tailer') setFlagsFromString('--semi-space-growth-factor=1')
-enableCompileCache?.()
-const { main } = await import('./program.ts')
-await main(process.argv)
+modules.enableCompileCache?.()
+const isRole = ['tailer', 'buck', 'porter', 'archie'].includes(process.argv[2])
+const exitCode = isRole ? await (await import('./one-role.ts')).runOneRole(process.argv.slice(2)) : undefined
+if (exitCode !== undefined) process.exitCode = exitCode
+else await (await import('./program.ts')).main(process.argv)

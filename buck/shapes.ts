@@ -1,6 +1,6 @@
 // The shapes of what comes in: bodies of requests, and entries of the buck's own logs. Nothing behind this trusts a
 // type, a sign or a length. Bounds are far above what an honest peer sends, and far below what hurts.
-import { z } from 'zod'
+import * as z from 'zod'
 import { SUM_BYTES } from '../shared/messages.ts'
 import { CURSOR } from './inventory.ts'
 

@@ -1,5 +1,5 @@
 // Every key of the settings, found in the schema itself: for environment variables, hints and the reference page.
-import { z } from 'zod'
+import * as z from 'zod'
 import { Settings } from './schema.ts'
 
 export interface SettingKey {

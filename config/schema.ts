@@ -1,6 +1,6 @@
 // The settings: one schema is the types, the defaults, the checks and the reference page (docs/settings.md).
 // Every key is also an environment variable: BUCKTAIL_ and its path in capitals (tailer.disk_limit: BUCKTAIL_TAILER_DISK_LIMIT).
-import { z } from 'zod'
+import * as z from 'zod'
 import { compilePattern, PATTERN_STEPS_MAX, PatternError } from '../shared/query/pattern.ts'
 import { address, bytes, duration, moment, moments, rate } from './values.ts'
 

@@ -1,7 +1,7 @@
 // What operators decided about holes (`bucktail ledger accept`, `ledger retire`), beside the archive, for every ledger:
 //   decisions/0000000001.json   a sealed document (shared/sealed-json): kind, host, path?, source?, who, atMs, why
 // Created only, never changed: the record of who accepted what is kept.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Decision } from './ledger.ts'
 import { decodeSealed, encodeSealed } from './sealed-json.ts'
 import type { ObjectStore } from './stores.ts'

@@ -2,7 +2,7 @@
 //   releases/0000000001.json   a sealed document (shared/sealed-json): kind, why, who, atMs, sources with ranges, sequences
 // Created only, never changed. Written before anything goes: if that is then not done, the archive still has what is named
 // here, and a ledger believes the archive.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { SourceName } from './messages.ts'
 import { type Range, RangeSet } from './ranges.ts'
 import { decodeSealed, encodeSealed } from './sealed-json.ts'

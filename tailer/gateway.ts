@@ -1,7 +1,7 @@
 // Lines pushed by programs that write no file: `POST /v1/logs/create`. Answered when they are on this machine's disk; from
 // there they go the road of any tailed line (tailer/spool).
 import type { FastifyInstance } from 'fastify'
-import { z } from 'zod'
+import * as z from 'zod'
 import { HttpProblem } from '../shared/face/problem.ts'
 import type { World } from '../shared/world.ts'
 import { SpoolNameError, SpoolWriter } from './spool/spool-writer.ts'

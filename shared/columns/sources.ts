@@ -1,15 +1,15 @@
 // Which sources a columns.wasm was made of: it carries their hash, so that one that is older than a checkout is not used.
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 const CORE = new URL('./core/', import.meta.url)
 /** Name of the custom section that holds the hash. */
 const SECTION = 'sources'
 
-/** Of all modules of core/, as hex; undefined in the package, where they are compiled and nothing can be newer. */
+/** Of all modules of core/, as hex; undefined in the package, which has none: nothing can be newer. */
 export function coreSourcesHash(): string | undefined {
+  if (!existsSync(CORE)) return undefined
   const names = readdirSync(CORE).filter(name => name.endsWith('.ts') || name.endsWith('.as'))
-  if (names.length === 0) return undefined
   const hash = createHash('sha256')
   for (const name of names.sort()) hash.update(name).update(readFileSync(new URL(name, CORE)))
   return hash.digest('hex')
