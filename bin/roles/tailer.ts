@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../../config/schema.ts'
 import { parseAddress } from '../../config/values.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
+import { startTailerFace } from '../../tailer/face.ts'
 import { Gateway } from '../../tailer/gateway.ts'
 import { followJournal, JOURNALD_APP } from '../../tailer/spool/journald.ts'
 import { sweepSpool } from '../../tailer/spool/sweep.ts'
@@ -16,9 +16,6 @@ import { foldersOf } from '../settings.ts'
 import type { RoleStart, RunningRole } from './role.ts'
 
 const SWEEP_EVERY_MS = 10_000
-/** The first lines go before the HTTP port is there: to load what it needs takes longer than to read and send them. */
-const FIRST_LINES_MS_MAX = 400
-const FIRST_LINES_LOOK_MS = 5
 
 /** What the tailer takes over while it runs. */
 const FOLLOWED = ['tailer.files', 'tailer.exclude', 'tailer.from', 'tailer.multiline', 'tailer.redact'] as const
@@ -59,20 +56,15 @@ export async function startTailer({ settings, world, signal: toldToStop, isOnce 
   const signal = AbortSignal.any([toldToStop, failed.signal])
   const ended = tailer.run(signal)
   ended.catch(() => undefined) // told to who waits for the role
-  await Promise.race([ended, firstLinesOut(tailer)]).catch(() => undefined)
-  const face = await startFace().catch(async error => {
+  const face = await startTailerFace(
+    { host, port },
+    { log: world.log, status: () => tailer.status(), figures: () => tailer.figures(), gateway },
+  ).catch(async error => {
     failed.abort(error)
     await ended.catch(() => undefined)
     lock.release()
     throw error
   })
-  async function startFace() {
-    const { startTailerFace } = await import('../../tailer/face.ts')
-    return startTailerFace(
-      { host, port },
-      { log: world.log, status: () => tailer.status(), figures: () => tailer.figures(), gateway },
-    )
-  }
   const sweeping = setInterval(() => void sweep(), SWEEP_EVERY_MS)
   const sweep = async () => {
     const settled = new Set(tailer.status().settled)
@@ -107,11 +99,6 @@ export async function startTailer({ settings, world, signal: toldToStop, isOnce 
       return FOLLOWED
     },
   }
-}
-
-async function firstLinesOut(tailer: Tailer): Promise<void> {
-  const deadline = performance.now() + FIRST_LINES_MS_MAX
-  while (!tailer.hasDelivered && performance.now() < deadline) await sleep(FIRST_LINES_LOOK_MS)
 }
 
 /** The same when it is asked again: relative paths are from where the process was started. */

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { Server } from 'node:net'
 
 /** `host:port` that a server listens on; an IPv6 host in brackets. */
 export function boundAddress(server: Server): string {
