@@ -1,6 +1,16 @@
-import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { test } from 'tap'
-import { boxKeyFromSecret, mintNodeKeys, nodeId, nodeKeysFrom, sign, signingKeyFromSeed, verify } from './keys.ts'
+import nacl from 'tweetnacl'
+import {
+  agreedSecret,
+  boxKeyFromSecret,
+  mintNodeKeys,
+  nodeId,
+  nodeKeysFrom,
+  sign,
+  signingKeyFromSeed,
+  verify,
+} from './keys.ts'
 
 // RFC 8032, 7.1, test 2: a message of one byte.
 const RFC_SEED = '4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb'
@@ -16,15 +26,46 @@ test('signing keys and signatures are those of RFC 8032', t => {
   t.end()
 })
 
-test('box keys are those that the X25519 of Node gives for the same secret', t => {
-  for (let i = 0; i < 8; i++) {
-    const secret = createHash('sha256').update(`secret ${i}`).digest()
-    const der = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), secret]) // RFC 8410
-    const publicKey = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }))
-    t.same(boxKeyFromSecret(secret).publicKey, publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))
+test('box keys and what two of them agree on are those of tweetnacl', t => {
+  for (let i = 0; i < 16; i++) {
+    const [near, far] = [`secret ${i}`, `secret ${-i - 1}`].map(text => createHash('sha256').update(text).digest())
+    const [nearKey, farKey] = [boxKeyFromSecret(near), boxKeyFromSecret(far)]
+    t.same(nearKey.publicKey, Buffer.from(nacl.box.keyPair.fromSecretKey(near).publicKey))
+    const agreed = Buffer.from(nacl.scalarMult(near, farKey.publicKey))
+    t.same(agreedSecret(nearKey, farKey.publicKey), agreed)
+    t.same(agreedSecret(farKey, nearKey.publicKey), agreed)
+    // The curve ignores the top bit; a number over the prime is taken modulo it.
+    const odd = Buffer.from(farKey.publicKey)
+    odd[31] ^= 0x80
+    t.same(agreedSecret(nearKey, odd), agreed)
+    const over = Buffer.alloc(32, 0xff)
+    over[0] = 0xf0 + (i % 13)
+    t.same(agreedSecret(nearKey, over), agreedOf(near, over), `2^255 - 19 + ${3 + (i % 13)}`)
   }
   t.end()
 })
+
+test('with a point of low order nothing is agreed on', t => {
+  const own = boxKeyFromSecret(createHash('sha256').update('own').digest())
+  for (const point of [
+    '0000000000000000000000000000000000000000000000000000000000000000',
+    '0100000000000000000000000000000000000000000000000000000000000000',
+    'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+    '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+    'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  ]) {
+    t.equal(agreedSecret(own, Buffer.from(point, 'hex')), undefined, point)
+  }
+  t.end()
+})
+
+/** By tweetnacl; undefined where it is zero. */
+function agreedOf(secret: Buffer, theirs: Buffer): Buffer | undefined {
+  const agreed = Buffer.from(nacl.scalarMult(secret, theirs))
+  return agreed.every(byte => byte === 0) ? undefined : agreed
+}
 
 test('a signature holds for its key and message only', t => {
   const key = signingKeyFromSeed(Buffer.alloc(32, 1))

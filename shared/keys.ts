@@ -1,14 +1,14 @@
-// Keys of a node: one pair that opens channels (X25519, tweetnacl box), one that signs (Ed25519). The node's id is a
+// Keys of a node: one pair that opens channels (X25519), one that signs (Ed25519). The node's id is a
 // hash of both public keys, so nobody can speak in another's name.
 import {
   createHash,
   createPrivateKey,
   createPublicKey,
+  diffieHellman,
   type KeyObject,
   sign as signRaw,
   verify as verifyRaw,
 } from 'node:crypto'
-import nacl from 'tweetnacl'
 import type { Random } from './world.ts'
 
 export interface SigningKey {
@@ -31,18 +31,47 @@ export interface NodeKeys {
   signing: SigningKey
 }
 
-// The DER wrapping of RFC 8410 around 32 raw bytes: node:crypto takes Ed25519 keys only in a container.
+// The DER wrapping of RFC 8410 around 32 raw bytes: node:crypto takes these keys only in a container.
 const PRIVATE_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 const PUBLIC_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+const BOX_PRIVATE_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex')
+const BOX_PUBLIC_PREFIX = Buffer.from('302a300506032b656e032100', 'hex')
 
 export function signingKeyFromSeed(seed: Buffer): SigningKey {
-  const key = createPrivateKey({ key: Buffer.concat([PRIVATE_PREFIX, seed]), format: 'der', type: 'pkcs8' })
-  const publicKey = Buffer.from(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32))
-  return { seed, publicKey, key }
+  const key = privateKey(PRIVATE_PREFIX, seed)
+  return { seed, publicKey: publicBytes(key), key }
 }
 
 export function boxKeyFromSecret(secretKey: Buffer): BoxKey {
-  return { secretKey, publicKey: Buffer.from(nacl.box.keyPair.fromSecretKey(secretKey).publicKey) }
+  return { secretKey, publicKey: publicBytes(privateKey(BOX_PRIVATE_PREFIX, secretKey)) }
+}
+
+/**
+ * X25519: what only the owners of the two keys know. Undefined for 32 bytes that are a point of low order: the result would
+ * not depend on our key.
+ */
+export function agreedSecret(own: BoxKey, theirPublicKey: Buffer): Buffer | undefined {
+  const publicKey = createPublicKey({
+    key: Buffer.concat([BOX_PUBLIC_PREFIX, theirPublicKey]),
+    format: 'der',
+    type: 'spki',
+  })
+  const secretKey = privateKey(BOX_PRIVATE_PREFIX, own.secretKey)
+  try {
+    const agreed = diffieHellman({ privateKey: secretKey, publicKey })
+    return agreed.every(byte => byte === 0) ? undefined : agreed
+  } catch {
+    // OpenSSL looks for that itself.
+    return undefined
+  }
+}
+
+function privateKey(prefix: Buffer, secret: Buffer): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([prefix, secret]), format: 'der', type: 'pkcs8' })
+}
+
+function publicBytes(key: KeyObject): Buffer {
+  return Buffer.from(createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32))
 }
 
 export function mintNodeKeys(random: Random): NodeKeys {

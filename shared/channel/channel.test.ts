@@ -6,7 +6,7 @@ import type { ChannelConfig } from './config.ts'
 import { createDialer } from './dial.ts'
 import { nodeOf, type Said, startRelay, testWorld } from './fixture.ts'
 import { listenChannel } from './listen.ts'
-import { chooseSecretbox, loadSodium, sodiumBox, tweetnaclBox } from './secretbox.ts'
+import { chooseSecretbox, loadSodium, PROBED_BY_TWEETNACL, probe, sodiumBox, tweetnaclBox } from './secretbox.ts'
 
 /** Both ends of one link, and what they need. All is closed when the test ends. */
 async function connectPair(
@@ -103,6 +103,7 @@ test('tweetnacl and sodium speak to each other', { skip: noSodium }, async t => 
 })
 
 test('a sodium that gives other bytes, or throws, is not chosen', { skip: noSodium }, async t => {
+  t.equal(probe(tweetnaclBox), PROBED_BY_TWEETNACL)
   t.equal(chooseSecretbox(sodium).name, 'sodium')
   t.equal(chooseSecretbox(undefined).name, 'tweetnacl')
   const wrong = {

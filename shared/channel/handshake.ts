@@ -1,4 +1,4 @@
-// The NaCl handshake: the message pattern and key schedule of Noise XX, with tweetnacl's X25519 and secretbox.
+// The NaCl handshake: the message pattern and key schedule of Noise XX, with X25519 (shared/keys.ts) and secretbox.
 // docs/formats/channel.md compares it with Noise XX, line by line.
 //
 //   dialler                                                     listener
@@ -16,10 +16,9 @@
 //                was said before is in the key; h differs each time, so each key seals once
 // The hash h begins with the protocol's name and the prologue: version, mode, environment, both roles.
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
-import nacl from 'tweetnacl'
-import type { BoxKey } from '../keys.ts'
+import { agreedSecret, type BoxKey } from '../keys.ts'
 import type { Role } from '../link.ts'
-import { KEY_BYTES, NONCE_BYTES, TAG_BYTES, tweetnaclBox } from './secretbox.ts'
+import { KEY_BYTES, NONCE_BYTES, secretbox, TAG_BYTES } from './secretbox.ts'
 import { UntrustedPeerError } from './untrusted-peer.ts'
 
 const PROTOCOL = 'bucktail XX 25519 XSalsa20Poly1305 SHA256 1'
@@ -140,13 +139,13 @@ class KeySchedule {
   }
 
   seal(message: Buffer): Buffer {
-    const sealed = tweetnaclBox.seal(message, NONCE, this.#keyHere())
+    const sealed = secretbox.seal(message, NONCE, this.#keyHere())
     this.mixHash(sealed)
     return sealed
   }
 
   open(sealed: Buffer): Buffer {
-    const message = tweetnaclBox.open(sealed, NONCE, this.#keyHere())
+    const message = secretbox.open(sealed, NONCE, this.#keyHere())
     if (!message) throw damaged()
     this.mixHash(sealed)
     return message
@@ -168,9 +167,8 @@ function twoKeys(input: Buffer, chain: Buffer): [Buffer, Buffer] {
 }
 
 function agree(own: BoxKey, theirs: Buffer): Buffer {
-  const agreed = Buffer.from(nacl.scalarMult(own.secretKey, theirs))
-  // A point of low order: the result would not depend on our key.
-  if (agreed.every(byte => byte === 0)) throw damaged()
+  const agreed = agreedSecret(own, theirs)
+  if (agreed === undefined) throw damaged()
   return agreed
 }
 
