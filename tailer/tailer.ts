@@ -197,11 +197,6 @@ export class Tailer {
   figures(): SourceRow[] {
     return this.#life!.figures()
   }
-
-  /** Lines were read since the start, and all that were are at two bucks. */
-  get hasDelivered(): boolean {
-    return this.#life!.hasDelivered
-  }
 }
 
 /** The tailer under one id: from the opening of an epoch to its farewell. */
@@ -383,18 +378,15 @@ class Life {
     )
   }
 
-  get hasDelivered(): boolean {
-    return this.#bytes > 0 && this.#delivery.underReplicatedPackets === 0
-  }
-
   readonly #pathOf = (source: string) => this.#sources.get(source)?.path ?? 'other'
 
   // ── rounds ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #rounds(signal: AbortSignal): Promise<void> {
     const { clock } = this.#world
-    const { once, pollMs, lookMs } = this.#config
+    const { once, pollMs, lookMs, missingMs } = this.#config
     let isWhole = false
+    let takenAt = clock.monotonic()
     let nextTidy = clock.monotonic() + TIDY_EVERY_MS
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure
@@ -414,6 +406,7 @@ class Life {
         }
       }
       const taken = isFull ? 0 : await this.#readAll(once)
+      if (taken > 0) takenAt = clock.monotonic()
       // The first line after a quiet time goes at once; what follows is collected for as long as a packet may be apart.
       // So does the end of a backlog: it is not one more of many small packets.
       const isEnd = taken === 0 && (once || this.#isBehind)
@@ -424,7 +417,9 @@ class Life {
         await this.#tidy()
         nextTidy = clock.monotonic() + TIDY_EVERY_MS
       }
-      if (once && taken === 0 && mustLook && isWhole && !isFull && this.#builder.rawBytes === 0) return
+      const isAllTaken = taken === 0 && mustLook && isWhole && !isFull && this.#builder.rawBytes === 0
+      // A disk that does not read now may do so soon.
+      if (once && isAllTaken && (!this.#isAnyUnread() || clock.monotonic() - takenAt >= missingMs)) return
       // Aborted: what is in the builder is cut and sealed by the farewell.
       if (signal.aborted) return
       if (once && taken === 0) await this.#pause(1, signal)
@@ -454,6 +449,15 @@ class Life {
 
   #isAnyLost(): boolean {
     for (const source of this.#sources.all) if (source.isLost) return true
+    return false
+  }
+
+  /** Something was seen that could not be read, or its file is looked for. */
+  #isAnyUnread(): boolean {
+    for (const source of this.#sources.all) {
+      if (source.isExcluded || source.isFinished || source.isLeft) continue
+      if (source.isLost || source.size > source.offset) return true
+    }
     return false
   }
 

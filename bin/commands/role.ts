@@ -80,6 +80,7 @@ async function runRole(
   await tellParent({ type: 'ready' })
   try {
     await Promise.race([running.ended, tellProgress(running)])
+    if (running.onceProgress) await tellParent({ type: 'progress', progress: running.onceProgress() })
   } finally {
     await running.close()
     log.info(`${role} stopped`)

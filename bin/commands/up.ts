@@ -98,12 +98,17 @@ export async function up(given: string[], flags: Flags): Promise<number> {
 
     const say = flags.once ? new OnceScreen() : undefined
     const done = Promise.withResolvers<void>()
+    /** As the tailer said last. */
+    let unreadBytes = 0
     for (const spec of plan.children) {
       children.push(
         new Child(spec, {
           onDeath: (name, how, againInMs) => note(`${name} died (${how}); starting it again in ${againInMs} ms`),
           onTrouble: (name, message) => note(`${name}: ${message}`),
-          onProgress: progress => say?.show(progress),
+          onProgress: progress => {
+            unreadBytes = progress.size - progress.read
+            say?.show(progress)
+          },
           onDone: name => name === 'tailer' && done.resolve(),
         }),
       )
@@ -133,7 +138,12 @@ export async function up(given: string[], flags: Flags): Promise<number> {
     say?.end()
     if (report === 'stopped') throw interrupted(data)
     await stopAll(children)
-    return await printReport(report, data)
+    const exitCode = await printReport(report, data)
+    if (unreadBytes === 0) return exitCode
+    note(
+      `${size(unreadBytes)} could not be read; ${here(data)}/log/tailer.log says why, and the same command goes on there`,
+    )
+    return EXIT.holes
   } finally {
     samples?.stop()
     await stopAll(children)
