@@ -56,7 +56,11 @@ test('what cannot be loaded is told, and tried again for the next one', async t 
 test('a port that is taken is refused', async t => {
   const { port } = await late(t)
   const taken = Number(port.address.split(':')[1])
-  const again = openLatePort({ ...HERE, port: taken }, async () => t.fail() as never, () => t.fail())
+  const again = openLatePort(
+    { ...HERE, port: taken },
+    async () => t.fail() as never,
+    () => t.fail(),
+  )
   await t.rejects(again, { code: 'EADDRINUSE' })
 })
 
