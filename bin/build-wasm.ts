@@ -1,18 +1,23 @@
-// The codec of shared/columns as WebAssembly: its sources are AssemblyScript as they are, but for one module, which is
-// exchanged for the machine's own instructions. Part of `npm run build`, and of `npm ci` in the repository (`prepare`).
+// The codec of shared/columns as WebAssembly: its sources are AssemblyScript as they are, but for two modules, which
+// are exchanged for the machine's own instructions. Part of `npm run build`, and of `npm ci` in the repository (`prepare`).
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { coreSourcesHash, withSourcesHash } from '../shared/columns/sources.ts'
 
 const CORE = new URL('../shared/columns/core/', import.meta.url)
 const FILE = 'columns.wasm'
+/** These have a form of their own, NAME.as. */
+const EXCHANGED = ['memory', 'scan']
 
 /** @param folder  where columns.wasm is written */
 export async function buildWasm(folder: URL): Promise<void> {
   const { default: asc } = await import('assemblyscript/asc')
   let compiled: Uint8Array | undefined
   const { error, stderr } = await asc.main(
-    ['main.ts', '--outFile', FILE, '-O3', '--converge', '--noAssert', '--runtime', 'stub', '--initialMemory', '1'],
+    [
+      ...['main.ts', '--outFile', FILE, '-O3', '--converge', '--noAssert', '--runtime', 'stub', '--initialMemory', '1'],
+      ...['--enable', 'simd'],
+    ],
     {
       readFile: name => source(name),
       writeFile: (name, contents) => {
@@ -34,7 +39,7 @@ function source(name: string): string | null {
   const base = name.replace(/^.*\//, '').replace(/\.ts$/, '')
   let text: string
   try {
-    text = readFileSync(new URL(base === 'memory' ? 'memory.as' : `${base}.ts`, CORE), 'utf8')
+    text = readFileSync(new URL(EXCHANGED.includes(base) ? `${base}.as` : `${base}.ts`, CORE), 'utf8')
   } catch {
     return null
   }

@@ -25,7 +25,7 @@ import {
 } from './lines.ts'
 import {
   copy,
-  div,
+  lineEnd as endOfLine,
   type i32,
   leadingZeros,
   load8,
@@ -53,6 +53,7 @@ import {
   VARIABLE_MARK,
 } from './places.ts'
 import { guessed, predictFields, predictWords } from './prediction.ts'
+import { beginScan } from './scan.ts'
 import { forgetFormats, formatCount, fractionDigits } from './stamps.ts'
 import { placeStream, putDescriptor, putVarint, setStreamEnd, streamEnd } from './streams.ts'
 import {
@@ -74,7 +75,6 @@ import { isRaw, readFields, readWords } from './tokens.ts'
 import {
   LATER,
   LENGTH_MASK,
-  NUMBER,
   nextVariable,
   STAMP,
   setNextVariable,
@@ -103,6 +103,8 @@ const VARIABLE_TEXT_SHIFT: i32 = 2
 /** For short blocks. */
 const LINES_AT_LEAST: i32 = 4096
 const VARIABLES_AT_LEAST: i32 = 8192
+/** Reserved ahead for variables. */
+const ROOM_BYTES: i32 = 65536
 /** What one variable of a template may take in the descriptors, its prefix apart. */
 const DESCRIPTOR_BYTES_MAX: i32 = 40
 
@@ -110,6 +112,8 @@ let lineCount: i32 = 0
 let lineMax: i32 = 0
 let variables: i32 = 0
 let variableMax: i32 = 0
+/** Up to here a line may begin with its variables: memory for them is reserved. */
+let roomEnd: i32 = 0
 let order: i32 = 0
 let byNumber: i32 = 0
 let keptCount: i32 = 0
@@ -135,7 +139,7 @@ export function encode(bytes: i32, options: i32): i32 {
   const lacksLineEnd: i32 = bytes > 0 && load8(end - 1) === 10 ? 0 : 1
   reserve(end + SLACK_BYTES)
   // Readers look ahead: line ends stop them all.
-  for (let i: i32 = 0; i < SLACK_BYTES - 8; i++) store8(end + i, 10)
+  for (let i: i32 = 0; i < SLACK_BYTES; i++) store8(end + i, 10)
   lineMax = (bytes >> LINE_BYTES_MIN_SHIFT) + LINES_AT_LEAST
   let place = placeLines(aligned(end + SLACK_BYTES), lineMax + 2)
   place = placeJumps(placeTemplates(place, bytes))
@@ -146,7 +150,9 @@ export function encode(bytes: i32, options: i32): i32 {
   clearTemplates()
   clearJumps()
   setNextVariable(variables)
+  roomEnd = 0
 
+  beginScan(mode === MODE_JOINED ? 1 : 0)
   if (readLines(end, mode) === 0) return 0
   rareTemplatesFrom = templateCount
   if (readRareLines() === 0) return 0
@@ -157,9 +163,12 @@ export function encode(bytes: i32, options: i32): i32 {
 
 /** Room for one line more; 0 if there are too many variables. */
 function makeRoom(): i32 {
-  const used = div(nextVariable - variables, VARIABLE_BYTES)
-  if (used > variableMax) return 0
-  reserve(nextVariable + (VARIABLES_PER_LINE_MAX + 8) * VARIABLE_BYTES)
+  if (nextVariable <= roomEnd) return 1
+  if (nextVariable - variables > mul(variableMax, VARIABLE_BYTES)) return 0
+  roomEnd = nextVariable + ROOM_BYTES
+  const last = variables + mul(variableMax, VARIABLE_BYTES)
+  if (roomEnd > last) roomEnd = last
+  reserve(roomEnd + (VARIABLES_PER_LINE_MAX + 8) * VARIABLE_BYTES)
   return 1
 }
 
@@ -167,7 +176,6 @@ function readLines(end: i32, mode: i32): i32 {
   let at: i32 = HEAP
   let former: i32 = 0
   let line: i32 = 0
-  const isJoined: i32 = mode === MODE_JOINED ? 1 : 0
   predicted = 0
   store32(lineStarts, at)
   while (at < end) {
@@ -194,10 +202,9 @@ function readLines(end: i32, mode: i32): i32 {
       predicted++
     } else {
       if (mode === MODE_FIELDS) {
-        lineEnd = at
-        while (load8(lineEnd) !== 10) lineEnd++
+        lineEnd = endOfLine(at)
         readFields(at, lineEnd, FIELDS_MAX)
-      } else lineEnd = readWords(at, isJoined)
+      } else lineEnd = readWords(at)
       store32(lineStarts + line * 4 + 4, lineEnd + 1)
       if (isRaw !== 0) {
         keepRaw(line)
@@ -220,7 +227,7 @@ function readLines(end: i32, mode: i32): i32 {
 
 function predict(at: i32, template: i32, mode: i32): i32 {
   if (mode === MODE_FIELDS) return predictFields(at, template, FIELDS_MAX)
-  return predictWords(at, template, mode === MODE_JOINED ? 1 : 0)
+  return predictWords(at, template)
 }
 
 function readRareLines(): i32 {
@@ -281,6 +288,8 @@ function placeAndWrite(bytes: i32, lacksLineEnd: i32, withTokens: i32): void {
 
   let inOrder: i32 = 0
   let templateBytes: i32 = 0
+  let staticBytes: i32 = 0
+  let variableTotal: i32 = 0
   let descriptorBytes: i32 = 64 + formatCount * 10
   for (let template: i32 = 1; template <= templateCount; template++) {
     const number = numberOf(template)
@@ -295,24 +304,16 @@ function placeAndWrite(bytes: i32, lacksLineEnd: i32, withTokens: i32): void {
     const count = variableCount(model)
     templateBytes += bytes + count * 2
     descriptorBytes += bytes + 8 + mul(count, DESCRIPTOR_BYTES_MAX)
+    variableTotal += mul(count, countOf(template))
+    staticBytes += mul(staticBytesOf(model), countOf(template))
   }
   let rawBytes: i32 = 0
-  let textBytes: i32 = 0
-  let variableTotal: i32 = 0
+  // What does not lie in templates.
+  let textBytes: i32 = -staticBytes
   for (let line: i32 = 0; line < lineCount; line++) {
-    if (numberOf(load32(lineTemplates + line * 4)) === 0) {
-      rawBytes += lineStart(line + 1) - lineStart(line)
-      continue
-    }
-    const count = variableCount(line)
-    const from = firstVariable(line)
-    variableTotal += count
-    for (let at = from; at < from + count * VARIABLE_BYTES; at += VARIABLE_BYTES) {
-      const shape = load32(at + 4)
-      if ((shape & (NUMBER | STAMP | LATER)) === 0) textBytes += shape & LENGTH_MASK
-      // A number may become an entry.
-      else if ((shape & NUMBER) !== 0) textBytes += shape & LENGTH_MASK
-    }
+    const bytes = lineStart(line + 1) - lineStart(line)
+    if (numberOf(load32(lineTemplates + line * 4)) === 0) rawBytes += bytes
+    else textBytes += bytes
   }
   placeStream(TEMPLATES, place)
   place = aligned(place + templateBytes + SLACK_BYTES)
@@ -340,6 +341,18 @@ function placeAndWrite(bytes: i32, lacksLineEnd: i32, withTokens: i32): void {
   for (let number: i32 = 1; number <= keptCount; number++) writeTemplate(load32(byNumber + number * 4))
   if (isCollecting !== 0) addMonths()
   writeResult(variableTotal, bytes)
+}
+
+/** Of a line, and so of all lines of its template: what is in no variable but in time stamps, which take no room. */
+function staticBytesOf(line: i32): i32 {
+  let bytes = lineStart(line + 1) - lineStart(line)
+  const from = firstVariable(line)
+  const end = from + variableCount(line) * VARIABLE_BYTES
+  for (let at = from; at < end; at += VARIABLE_BYTES) {
+    const shape = load32(at + 4)
+    if ((shape & (STAMP | LATER)) === 0) bytes -= shape & LENGTH_MASK
+  }
+  return bytes
 }
 
 /** Ids, first time stamps, raw lines; the lines into the order of their templates. */

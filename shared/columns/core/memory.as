@@ -1,5 +1,5 @@
-// AssemblyScript in the place of memory.ts when the WebAssembly form is built (build-wasm.ts): the same names, one
-// instruction each. Not TypeScript: `load<u8>` and its like exist for that compiler only.
+// AssemblyScript in the place of memory.ts when the WebAssembly form is built (build-wasm.ts): the same names, a
+// few instructions each. Not TypeScript: `load<u8>` and its like exist for that compiler only.
 export const SLACK_BYTES: i32 = 64
 
 export function reserve(end: i32): void {
@@ -40,37 +40,75 @@ export function reserve(end: i32): void {
   memory.fill(<usize>at, 0, <usize>count)
 }
 
-export function equal(a: i32, b: i32, count: i32): i32 {
+@inline export function equal(a: i32, b: i32, count: i32): i32 {
+  return sameBytes(a, b, count) == count ? 1 : 0
+}
+
+@inline export function sameBytes(a: i32, b: i32, count: i32): i32 {
   let i: i32 = 0
-  for (; count - i >= 8; i += 8) {
-    if (load<i64>(<usize>(a + i)) != load<i64>(<usize>(b + i))) return 0
-  }
-  if (i >= count) return 1
-  // The bytes behind the last ones are shifted out.
-  const shift: i64 = (8 - <i64>(count - i)) << 3
-  return ((load<i64>(<usize>(a + i)) ^ load<i64>(<usize>(b + i))) << shift) == 0 ? 1 : 0
+  do {
+    const equals = i8x16.bitmask(i8x16.eq(v128.load(<usize>(a + i)), v128.load(<usize>(b + i))))
+    i += <i32>ctz(~equals)
+    // All sixteen, of which some may lie behind.
+    if (equals != 0xffff) return i < count ? i : count
+  } while (i < count)
+  return count
 }
 
 @inline export function copy(to: i32, from: i32, count: i32): void {
-  let i: i32 = 0
-  do {
-    store<i64>(<usize>(to + i), load<i64>(<usize>(from + i)))
-    i += 8
-  } while (i < count)
+  v128.store(<usize>to, v128.load(<usize>from))
+  for (let i: i32 = 16; i < count; i += 16) v128.store(<usize>(to + i), v128.load(<usize>(from + i)))
 }
 
 export function lineEnd(from: i32): i32 {
   let at = from
-  let found = lineFeedsOf(load<i64>(<usize>at))
+  let found = lineFeedsAt(at)
   while (found == 0) {
-    at += 8
-    found = lineFeedsOf(load<i64>(<usize>at))
+    at += 16
+    found = lineFeedsAt(at)
   }
-  return at + <i32>(ctz(found) >> 3)
+  return at + ctz(found)
 }
 
-/** Line feeds become 0; the first of them is where the lowest bit is left. */
-@inline function lineFeedsOf(bytes: i64): i64 {
-  const x: i64 = bytes ^ 0x0a0a0a0a0a0a0a0a
-  return (x - 0x0101010101010101) & ~x & <i64>0x8080808080808080
+@inline function lineFeedsAt(at: i32): i32 {
+  return i8x16.bitmask(i8x16.eq(v128.load(<usize>at), i8x16.splat(10)))
+}
+
+export function clockAt(at: i32, separator: i32): i32 {
+  // Digits become 0 to 9, separators 0; what is more leaves bits, when six is added, too.
+  const digits = load<i64>(<usize>at) ^ (0x3030003030003030 | (<i64>separator << 16) | (<i64>separator << 40))
+  const others = (digits & <i64>0xf0f0fff0f0fff0f0) | ((digits + 0x0606000606000606) & <i64>0xf0f000f0f000f0f0)
+  if (others != 0) return -1
+  const pairs = digits * 10 + (digits >>> 8)
+  const hours = <i32>pairs & 255
+  const minutes = <i32>(pairs >>> 24) & 255
+  const seconds = <i32>(pairs >>> 48) & 255
+  return hours > 23 || minutes > 59 || seconds > 59 ? -1 : hours * 3600 + minutes * 60 + seconds
+}
+
+export function storeDigits(at: i32, value: i32, count: i32): void {
+  let to = at
+  let rest = value
+  let left = count
+  if (left > 8) {
+    const high = rest / 100000000
+    rest -= high * 100000000
+    left -= 8
+    // One or two.
+    if (left == 2) {
+      store<u8>(<usize>to, <u8>(48 + high / 10))
+      to++
+    }
+    store<u8>(<usize>to, <u8>(48 + high % 10))
+    to++
+    left = 8
+  } else if (rest >= 100000000) rest %= 100000000
+  // Four digits in each half, two in each quarter, one in each byte; the first in the lowest.
+  const fours = rest / 10000
+  let x: i64 = <i64>fours | (<i64>(rest - fours * 10000) << 32)
+  const hundreds: i64 = ((x * 10486) >>> 20) & 0x0000007f0000007f
+  x = hundreds | ((x - hundreds * 100) << 16)
+  const tens: i64 = ((x * 103) >>> 10) & 0x000f000f000f000f
+  x = tens | ((x - tens * 10) << 8) | 0x3030303030303030
+  store<i64>(<usize>to, x >>> ((8 - <i64>left) << 3))
 }

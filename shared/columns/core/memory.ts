@@ -1,6 +1,6 @@
-// The one module that differs between the two forms of the codec. Here: plain JavaScript on typed arrays. For WebAssembly
-// the build puts memory.as in its place, where the same names are single instructions. All other modules of this folder
-// know numbers of 32 bits and addresses only.
+// One of the two modules that differ between the forms of the codec; the other is scan.ts. Here: plain JavaScript on typed
+// arrays. For WebAssembly the build puts memory.as in its place, where the same names are a few instructions. All other
+// modules of this folder know numbers of 32 bits and addresses only.
 export type i32 = number
 
 const PAGE_BYTES = 65536
@@ -76,7 +76,14 @@ export function equal(a: i32, b: i32, count: i32): i32 {
   return 1
 }
 
-/** Not for overlapping places. The WebAssembly form writes up to 8 bytes too many. */
+/** How many of the first `count` bytes are equal, up to the first that is not. */
+export function sameBytes(a: i32, b: i32, count: i32): i32 {
+  let i: i32 = 0
+  while (i < count && bytes[a + i] === bytes[b + i]) i++
+  return i
+}
+
+/** Not for overlapping places. The WebAssembly form writes up to 16 bytes too many. */
 export function copy(to: i32, from: i32, count: i32): void {
   if (count < 64) for (let i = 0; i < count; i++) bytes[to + i] = bytes[from + i]
   else bytes.copyWithin(to, from, from + count)
@@ -87,4 +94,30 @@ export function lineEnd(from: i32): i32 {
   let at = from
   while (bytes[at] !== 10) at++
   return at
+}
+
+/** Seconds of the day at hh?mm?ss, or a negative number. */
+export function clockAt(at: i32, separator: i32): i32 {
+  if (bytes[at + 2] !== separator || bytes[at + 5] !== separator) return -1
+  const hours = twoDigits(at)
+  const minutes = twoDigits(at + 3)
+  const seconds = twoDigits(at + 6)
+  if ((hours | minutes | seconds) < 0 || hours > 23 || minutes > 59 || seconds > 59) return -1
+  return hours * 3600 + minutes * 60 + seconds
+}
+
+function twoDigits(at: i32): i32 {
+  const high = bytes[at] - 48
+  const low = bytes[at + 1] - 48
+  return (high | (9 - high) | low | (9 - low)) < 0 ? -1 : high * 10 + low
+}
+
+/** The last `count` decimal digits, 1 to 10, of a value that is not negative. The WebAssembly form writes some bytes too many. */
+export function storeDigits(at: i32, value: i32, count: i32): void {
+  let rest = value
+  for (let i = at + count - 1; i >= at; i--) {
+    const tenth = (rest / 10) | 0
+    bytes[i] = 48 + rest - tenth * 10
+    rest = tenth
+  }
 }

@@ -27,9 +27,9 @@ export const MONTH_NAME: i32 = 1968
 export const FOLDED: i32 = 2048
 /** Of each format the time stamp that was written last (stamps.ts). */
 export const STAMP_TEXTS: i32 = 2304
-export const STAMP_TEXT_BYTES: i32 = 32
+export const STAMP_TEXT_BYTES: i32 = 48
 /** 00 to 99. */
-export const PAIRS: i32 = 2816
+export const PAIRS: i32 = 3072
 
 export const HEAP: i32 = 4096
 

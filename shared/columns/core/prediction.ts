@@ -4,11 +4,11 @@
 
 import { jumpFrom, miss, NO_VARIABLE } from './jumps.ts'
 import { firstVariable, lineStart, variableCount } from './lines.ts'
-import { equal, type i32, load8, load32, mul } from './memory.ts'
-import { CLASSES, DIGIT, FIELD, FORBIDDEN, WORD } from './places.ts'
+import { equal, type i32, lineEnd, load8, load32, sameBytes } from './memory.ts'
+import { fieldEnd, isForbidden, putQuoted, putWord, variableAt } from './scan.ts'
 import { formatKind, KIND_SYSLOG, readStamp, readSyslog, stampDigits, stampEnd, stampFormat } from './stamps.ts'
 import { representative } from './templates.ts'
-import { HASH_FACTOR, HASH_SEED, JOINING, JSON_FIELDS_MAX, putWord } from './tokens.ts'
+import { JSON_FIELDS_MAX } from './tokens.ts'
 import {
   beginLine,
   LATER,
@@ -31,7 +31,7 @@ const FORMAT_BITS: i32 = 0x0f000000
  * The line at `from` against lines of `template`, and of others that began like it before (words, not fields). Answers the
  * place of its line end, its variables then being written and `guessed` its template; or 0, and nothing has changed.
  */
-export function predictWords(from: i32, template: i32, isJoined: i32): i32 {
+export function predictWords(from: i32, template: i32): i32 {
   const first = nextVariable
   let other = representative(template)
   let at = from
@@ -46,14 +46,15 @@ export function predictWords(from: i32, template: i32, isJoined: i32): i32 {
     const modelStart: i32 = isEnd !== 0 ? lineStart(other + 1) : load32(model)
     const count = modelStart - staticAt
     let difference: i32 = 0
-    if (equal(at, staticAt, count) !== 0) {
+    const same = sameBytes(at, staticAt, count)
+    if (same === count) {
+      at += count
       if (isEnd !== 0) {
         setNextVariable(variable)
         guessed = template
-        return at + count - 1
+        return at - 1
       }
-      const start = at + count
-      const next = readVariable(start, variable, load32(model + 4), isJoined)
+      const next = readVariable(at, variable, load32(model + 4))
       if (next !== 0) {
         const length = load32(model + 4) & LENGTH_MASK
         // Both halves of a later stamp were written.
@@ -64,13 +65,10 @@ export function predictWords(from: i32, template: i32, isJoined: i32): i32 {
         at = variableEnd
         continue
       }
-      difference = (load8(start) + NO_VARIABLE) | 0
-      at += count
+      difference = (load8(at) + NO_VARIABLE) | 0
     } else {
-      let same: i32 = 0
-      while (load8(at + same) === load8(staticAt + same)) same++
-      difference = load8(at + same)
       at += same
+      difference = load8(at)
     }
     const before = (variable - first) / VARIABLE_BYTES
     const segment = variable === first ? from : endOf(variable - VARIABLE_BYTES)
@@ -127,40 +125,16 @@ function isStampOf(at: i32, shape: i32): i32 {
 }
 
 /** Writes the variable at `start`, of the kind that `shape` has; the place for the next one, or 0: there is none of that kind. */
-function readVariable(start: i32, variable: i32, shape: i32, isJoined: i32): i32 {
+function readVariable(start: i32, variable: i32, shape: i32): i32 {
   if ((shape & (STAMP | LATER)) !== 0) {
     if (isStampOf(start, shape) === 0) return 0
     variableEnd = stampEnd
     return putStamp(variable, start)
   }
-  let at = start
-  let hash: i32 = HASH_SEED
-  let kinds: i32 = 0
-  let value: i32 = 0
-  let byte = load8(at)
-  let kind = load8(CLASSES + byte)
-  while ((kind & WORD) !== 0) {
-    hash = mul(hash ^ byte, HASH_FACTOR)
-    value = mul(value, 10) + byte - 48
-    kinds |= kind
-    at++
-    byte = load8(at)
-    kind = load8(CLASSES + byte)
-  }
-  if ((kinds & DIGIT) === 0) return 0
-  if (isJoined !== 0) {
-    while (kind === JOINING && (load8(CLASSES + load8(at + 1)) & WORD) !== 0) {
-      kinds = 0
-      do {
-        hash = mul(hash ^ byte, HASH_FACTOR)
-        at++
-        byte = load8(at)
-        kind = load8(CLASSES + byte)
-      } while ((kind & WORD) !== 0)
-    }
-  }
-  variableEnd = at
-  return putWord(variable, start, at - start, kinds, value, hash)
+  const end = variableAt(start)
+  if (end === 0) return 0
+  variableEnd = end
+  return putWord(variable, start, end)
 }
 
 /** The same for fields; what stood in quotes in the other line must do so here, too. */
@@ -189,42 +163,22 @@ export function predictFields(from: i32, template: i32, fieldsMax: i32): i32 {
       continue
     }
     const start = at
-    let hash: i32 = HASH_SEED
-    let kinds: i32 = 0
-    let value: i32 = 0
-    let byte = load8(at)
     if (fields === max) {
       // All that is left of the line.
-      for (; byte !== 10; byte = load8(at)) {
-        kinds |= load8(CLASSES + byte)
-        hash = mul(hash ^ byte, HASH_FACTOR)
-        at++
-      }
-      if ((kinds & FORBIDDEN) !== 0) return 0
-      kinds = 0
+      at = lineEnd(at)
+      if (isForbidden(start, at) !== 0) return 0
+      variable = putQuoted(variable, start, at)
     } else if (load8(modelStart - 1) === 34 && load8(staticAt) === 34) {
-      for (; byte !== 34; byte = load8(at)) {
-        if (byte === 92) {
-          hash = mul(hash ^ byte, HASH_FACTOR)
-          byte = load8(++at)
-        }
+      for (let byte = load8(at); byte !== 34; byte = load8(++at)) {
+        if (byte === 92) byte = load8(++at)
         if (byte === 10) return 0
-        hash = mul(hash ^ byte, HASH_FACTOR)
-        at++
       }
+      variable = putQuoted(variable, start, at)
     } else {
-      let kind = load8(CLASSES + byte)
-      while ((kind & FIELD) !== 0) {
-        hash = mul(hash ^ byte, HASH_FACTOR)
-        value = mul(value, 10) + byte - 48
-        kinds |= kind
-        at++
-        byte = load8(at)
-        kind = load8(CLASSES + byte)
-      }
-      if (kinds === 0) return 0
+      at = fieldEnd(at)
+      if (at === start) return 0
+      variable = putWord(variable, start, at)
     }
-    variable = putWord(variable, start, at - start, kinds, value, hash)
     fields++
   }
   const rest = lineStart(other + 1) - staticAt

@@ -9,7 +9,20 @@
 //
 //   format: key = kind | a << 3 | b << 11 | c << 19, fraction = digits | separator << 4, then two words of state:
 //   seconds and fraction of the former first stamp of a line in this format.
-import { copy, div, type i32, load8, load32, mul, store8, store32 } from './memory.ts'
+import {
+  clockAt,
+  copy,
+  div,
+  equal,
+  type i32,
+  leadingZeros,
+  load8,
+  load32,
+  mul,
+  store8,
+  store32,
+  storeDigits,
+} from './memory.ts'
 import {
   CLASSES,
   DIGIT,
@@ -18,6 +31,7 @@ import {
   FORMATS_MAX,
   MONTH_DAYS,
   PAIRS,
+  POWERS,
   prepareTables,
   STAMP_TEXT_BYTES,
   STAMP_TEXTS,
@@ -46,12 +60,17 @@ export let formatCount: i32 = 0
 
 let dayKey: i32 = -1
 let dayNumber: i32 = 0
+/** The date that was read last: what kind, where it stands in the text, its day. */
+let dateKind: i32 = 0
+let dateAt: i32 = 0
+let dateDays: i32 = 0
 
 /** First of all: some who only write time stamps come here before anybody has prepared the tables. */
 export function forgetFormats(): void {
   prepareTables()
   formatCount = 0
   stampFormat = 0
+  dateKind = 0
 }
 
 /** For the decoder. */
@@ -142,12 +161,6 @@ export function monthName(month: i32): i32 {
   }
 }
 
-/** Seconds of the day at hh?mm?ss, or a negative number. */
-function clockAt(at: i32, separator: i32): i32 {
-  if (load8(at + 2) !== separator || load8(at + 5) !== separator) return -1
-  return clockOf(two(at), two(at + 3), two(at + 6))
-}
-
 function clockOf(hours: i32, minutes: i32, seconds: i32): i32 {
   if ((hours | minutes | seconds) < 0 || hours > 23 || minutes > 59 || seconds > 59) return -1
   return hours * 3600 + minutes * 60 + seconds
@@ -220,47 +233,67 @@ function setStamp(days: i32, clock: i32): void {
   stampSeconds = mul(days, DAY_SECONDS) + clock
 }
 
+/** Most have the date of the one before: 1 if it is that, separators and all. */
+function hasDateOf(kind: i32, at: i32, count: i32): i32 {
+  return dateKind === kind ? equal(at, dateAt, count) : 0
+}
+
+function keepDate(kind: i32, at: i32, days: i32): i32 {
+  if (days < 0) return 0
+  dateKind = kind
+  dateAt = at
+  dateDays = days
+  return 1
+}
+
 function readIso(at: i32): i32 {
+  const c = load8(at + 13)
+  if (c !== 58 && c !== 46) return 0
+  const clock = clockAt(at + 11, c)
+  if (clock < 0 || (hasDateOf(KIND_ISO, at, 11) === 0 && readIsoDate(at) === 0)) return 0
+  setStamp(dateDays, clock)
+  return finish(at + 19, KIND_ISO | (load8(at + 4) << 3) | (load8(at + 10) << 11) | (c << 19))
+}
+
+function readIsoDate(at: i32): i32 {
   const a = load8(at + 4)
   if ((a !== 45 && a !== 47 && a !== 46) || load8(at + 7) !== a) return 0
   const b = load8(at + 10)
   if (b !== 32 && b !== 84 && b !== 45) return 0
-  const c = load8(at + 13)
-  if (c !== 58 && c !== 46) return 0
-  const clock = clockAt(at + 11, c)
   const month = two(at + 5)
   const day = two(at + 8)
   const year = two(at) * 100 + two(at + 2)
-  if ((clock | year | month | day) < 0) return 0
-  const days = daysOf(year, month, day)
-  if (days < 0) return 0
-  setStamp(days, clock)
-  return finish(at + 19, KIND_ISO | (a << 3) | (b << 11) | (c << 19))
+  return (year | month | day) < 0 ? 0 : keepDate(KIND_ISO, at, daysOf(year, month, day))
 }
 
 function readAccess(at: i32): i32 {
-  const month = monthAt(at + 3)
   const clock = clockAt(at + 12, 58)
+  if (clock < 0 || (hasDateOf(KIND_ACCESS, at, 12) === 0 && readAccessDate(at) === 0)) return 0
+  setStamp(dateDays, clock)
+  return finish(at + 20, KIND_ACCESS)
+}
+
+/** The slashes before the year and the colon behind it were seen. */
+function readAccessDate(at: i32): i32 {
+  const month = monthAt(at + 3)
   const year = two(at + 7) * 100 + two(at + 9)
   const day = two(at)
-  if (month === 0 || (clock | year | day) < 0) return 0
-  const days = daysOf(year, month, day)
-  if (days < 0) return 0
-  setStamp(days, clock)
-  return finish(at + 20, KIND_ACCESS)
+  return month === 0 || (year | day) < 0 ? 0 : keepDate(KIND_ACCESS, at, daysOf(year, month, day))
 }
 
 function readShort(at: i32): i32 {
   if (load8(at + 5) !== 47 || load8(at + 8) !== 32) return 0
   const clock = clockAt(at + 9, 58)
+  if (clock < 0 || (hasDateOf(KIND_SHORT, at, 9) === 0 && readShortDate(at) === 0)) return 0
+  setStamp(dateDays, clock)
+  return finish(at + 17, KIND_SHORT)
+}
+
+function readShortDate(at: i32): i32 {
   const year = two(at)
   const month = two(at + 3)
   const day = two(at + 6)
-  if ((clock | year | month | day) < 0) return 0
-  const days = daysOf(2000 + year, month, day)
-  if (days < 0) return 0
-  setStamp(days, clock)
-  return finish(at + 17, KIND_SHORT)
+  return (year | month | day) < 0 ? 0 : keepDate(KIND_SHORT, at, daysOf(2000 + year, month, day))
 }
 
 function readDigits(at: i32): i32 {
@@ -302,18 +335,20 @@ function readEpoch(at: i32, length: i32): i32 {
 /** 1 if a line begins with `Mon dd hh:mm:ss`. */
 export function readSyslog(at: i32): i32 {
   if (load8(at + 3) !== 32 || load8(at + 6) !== 32 || load8(at + 9) !== 58) return 0
-  const month = monthAt(at)
-  if (month === 0) return 0
   const clock = clockAt(at + 7, 58)
+  if (clock < 0 || (hasDateOf(KIND_SYSLOG, at, 7) === 0 && readSyslogDate(at) === 0)) return 0
+  setStamp(dateDays, clock)
+  return finish(at + 15, KIND_SYSLOG)
+}
+
+function readSyslogDate(at: i32): i32 {
+  const month = monthAt(at)
   const tens = load8(at + 4)
   const ones = load8(at + 5) - 48
-  if (clock < 0 || ones < 0 || ones > 9) return 0
+  if (month === 0 || ones < 0 || ones > 9) return 0
   if (tens !== 32 && (tens < 49 || tens > 51)) return 0
   const day = tens === 32 ? ones : (tens - 48) * 10 + ones
-  const days = daysOf(2000, month, day)
-  if (days < 0) return 0
-  setStamp(days, clock)
-  return finish(at + 15, KIND_SYSLOG)
+  return keepDate(KIND_SYSLOG, at, daysOf(2000, month, day))
 }
 
 // ── Writing ──
@@ -371,47 +406,21 @@ function writeMonth(at: i32): void {
 /** The longest is kind 1 with a fraction of 9 digits. */
 export const STAMP_BYTES_MAX: i32 = 32
 
-/** The decimal digits of `value`, at least `width` of them with zeros before; `width` 0 for as many as there are. */
+/**
+ * The decimal digits of `value`, at least `width` of them with zeros before; `width` 0 for as many as there are. Only a
+ * damaged block has negative ones: zeros.
+ */
 export function writeNumber(at: i32, value: i32, width: i32): i32 {
-  let digits = width
-  let x = value
-  if (digits === 0) {
-    if (x < 10) {
-      store8(at, 48 + (x & 15))
-      return at + 1
-    }
-    digits =
-      x < 100
-        ? 2
-        : x < 1000
-          ? 3
-          : x < 10000
-            ? 4
-            : x < 100000
-              ? 5
-              : x < 1000000
-                ? 6
-                : x < 10000000
-                  ? 7
-                  : x < 100000000
-                    ? 8
-                    : x < 1000000000
-                      ? 9
-                      : 10
-  }
-  // Only a damaged block has negative ones.
-  if (x < 0) x = 0
-  let i = at + digits
-  for (; i - at >= 2; ) {
-    const hundredth = div(x, 100)
-    const pair = PAIRS + (x - hundredth * 100) * 2
-    i -= 2
-    store8(i, load8(pair))
-    store8(i + 1, load8(pair + 1))
-    x = hundredth
-  }
-  if (i > at) store8(at, 48 + x - div(x, 10) * 10)
+  const digits: i32 = width === 0 ? digitsOf(value) : width
+  storeDigits(at, value < 0 ? 0 : value, digits)
   return at + digits
+}
+
+/** 1 to 10. */
+function digitsOf(value: i32): i32 {
+  // 1233 / 4096 is the logarithm of 2, as near as is needed.
+  const guess = mul(32 - leadingZeros(value | 1), 1233) >> 12
+  return (value | 1) < load32(POWERS + guess * 4) ? guess : guess + 1
 }
 
 /**

@@ -2,12 +2,22 @@
 // of the static part in `hashA` and `hashB`, and in `isRaw` whether the line cannot be held by a template.
 //   words   a variable is a word with a digit in it; joined: also what hangs on it by `.` `:` `-` (addresses, UUIDs)
 //   fields  a variable is what stands between spaces or brackets, or in quotes, up to a number of them, then the rest
-import { type i32, load8, mul, store32 } from './memory.ts'
-import { CLASSES, DIGIT, FIELD, FIELD_MARK, FORBIDDEN, JOINER, WORD } from './places.ts'
+import { type i32, lineEnd, load8, mul } from './memory.ts'
+import { CLASSES, DIGIT, FIELD, FORBIDDEN } from './places.ts'
+import {
+  digitFrom,
+  digitWord,
+  fieldEnd,
+  hashOf,
+  isForbidden,
+  putQuoted,
+  putWord,
+  variableEnd,
+  wordStart,
+} from './scan.ts'
 import { mayBeStamp, readStamp, readSyslog, stampEnd, stampFormat } from './stamps.ts'
 import {
   beginLine,
-  NUMBER,
   nextVariable,
   putStamp,
   setNextVariable,
@@ -24,10 +34,8 @@ const LINE_BYTES_MAX: i32 = 1 << 20
 /** A JSON line may have so many fields; another line has what the caller says. */
 export const JSON_FIELDS_MAX: i32 = 400
 
-export const HASH_SEED: i32 = -2128831035
-export const HASH_FACTOR: i32 = -1640531535
+const HASH_FACTOR: i32 = -1640531535
 const DIGIT_FIELD: i32 = DIGIT | FIELD
-export const JOINING: i32 = JOINER | FIELD | FIELD_MARK
 /** What a variable adds to the hash of the static part. */
 const OF_WORD: i32 = 0x100
 const OF_QUOTED: i32 = 0x103
@@ -39,104 +47,52 @@ function mayBeMonth(byte: i32): i32 {
   return byte >= 65 && byte <= 83 ? 1 : 0
 }
 
-/**
- * Writes a variable that is no time stamp; the place after it.
- * @param kinds   of all of its bytes, together
- * @param value   what it is as a number, if it is one
- */
-export function putWord(at: i32, start: i32, length: i32, kinds: i32, value: i32, hash: i32): i32 {
-  const isNumber = kinds === DIGIT_FIELD && length < 10
-  store32(at, start)
-  store32(at + 4, isNumber ? length | NUMBER : length)
-  store32(at + 8, isNumber ? value : hash ^ (hash >>> 15))
-  return at + VARIABLE_BYTES
-}
-
 /** The line that begins at `from`; answers the place of its line end. */
-export function readWords(from: i32, isJoined: i32): i32 {
-  let at = from
+export function readWords(from: i32): i32 {
+  const end = lineEnd(from)
   let a: i32 = 0x2545f491
   let b: i32 = 0
-  let seen: i32 = 0
+  let isTooLong: i32 = 0
   let variable = nextVariable
   const limit = variable + VARIABLES_PER_LINE_MAX * VARIABLE_BYTES
   beginLine()
-  let byte = load8(at)
-  let kind = load8(CLASSES + byte)
-  if (mayBeMonth(byte) !== 0 && readSyslog(at) !== 0) {
+  // Behind the variable that was read last.
+  let at = from
+  if (mayBeMonth(load8(at)) !== 0 && readSyslog(at) !== 0) {
     variable = putStamp(variable, at)
     at = stampEnd
     a = mul(a ^ (stampFormat + OF_STAMP), HASH_FACTOR)
-    byte = load8(at)
-    kind = load8(CLASSES + byte)
   }
   for (;;) {
-    if ((kind & WORD) !== 0) {
-      const start = at
-      let hash: i32 = HASH_SEED
-      let kinds: i32 = 0
-      let value: i32 = 0
-      do {
-        hash = mul(hash ^ byte, HASH_FACTOR)
-        value = mul(value, 10) + byte - 48
-        kinds |= kind
-        at++
-        byte = load8(at)
-        kind = load8(CLASSES + byte)
-      } while ((kind & WORD) !== 0)
-      if ((kinds & DIGIT) === 0) {
-        a = mul(a ^ hash, HASH_FACTOR)
-        b = (mul(b, 33) + hash + at - start) | 0
-        continue
-      }
-      if (variable >= limit) {
-        seen |= FORBIDDEN
-        variable = nextVariable
-      }
-      if (kinds === DIGIT_FIELD && mayBeStamp(at - start, byte) !== 0 && readStamp(start, at - start) !== 0) {
-        variable = putStamp(variable, start)
-        at = stampEnd
-        a = mul(a ^ (stampFormat + OF_STAMP), HASH_FACTOR)
-        b = (mul(b, 33) + stampFormat + 7) | 0
-        byte = load8(at)
-        kind = load8(CLASSES + byte)
-        continue
-      }
-      if (isJoined !== 0) {
-        while (kind === JOINING && (load8(CLASSES + load8(at + 1)) & WORD) !== 0) {
-          kinds = 0
-          do {
-            hash = mul(hash ^ byte, HASH_FACTOR)
-            at++
-            byte = load8(at)
-            kind = load8(CLASSES + byte)
-          } while ((kind & WORD) !== 0)
-        }
-      }
-      variable = putWord(variable, start, at - start, kinds, value, hash)
-      a = mul(a ^ OF_WORD, HASH_FACTOR)
-      b = (mul(b, 33) + OF_WORD) | 0
+    const digit = digitFrom(at, end)
+    if (digit >= end) break
+    const start = wordStart(digit, at)
+    const hash = hashOf(at, start)
+    a = mul(a ^ hash, HASH_FACTOR)
+    b = (mul(b, 33) + hash + start - at) | 0
+    if (variable >= limit) {
+      isTooLong = 1
+      variable = nextVariable
+    }
+    const digits: i32 = start === digit ? digitWord(start) : 0
+    if (digits !== 0 && mayBeStamp(digits, load8(start + digits)) !== 0 && readStamp(start, digits) !== 0) {
+      variable = putStamp(variable, start)
+      at = stampEnd
+      a = mul(a ^ (stampFormat + OF_STAMP), HASH_FACTOR)
+      b = (mul(b, 33) + stampFormat + 7) | 0
       continue
     }
-    if (byte === 10) break
-    seen |= kind
-    a = mul(a ^ byte, HASH_FACTOR)
-    b = (mul(b, 33) + byte) | 0
-    at++
-    byte = load8(at)
-    kind = load8(CLASSES + byte)
+    at = variableEnd(digit)
+    variable = putWord(variable, start, at)
+    a = mul(a ^ OF_WORD, HASH_FACTOR)
+    b = (mul(b, 33) + OF_WORD) | 0
   }
   setNextVariable(variable)
-  hashA = a
-  hashB = b
-  isRaw = (seen & FORBIDDEN) !== 0 || at - from > LINE_BYTES_MAX ? 1 : 0
-  return at
-}
-
-function hashOf(from: i32, to: i32): i32 {
-  let hash: i32 = HASH_SEED
-  for (let at = from; at < to; at++) hash = mul(hash ^ load8(at), HASH_FACTOR)
-  return hash ^ (hash >>> 15)
+  const rest = hashOf(at, end)
+  hashA = mul(a ^ rest, HASH_FACTOR)
+  hashB = (mul(b, 33) + rest + end - at) | 0
+  isRaw = isTooLong !== 0 || end - from > LINE_BYTES_MAX || isForbidden(from, end) !== 0 ? 1 : 0
+  return end
 }
 
 /** How many digits begin at `at`, up to 20. */
@@ -201,10 +157,7 @@ export function readFields(from: i32, end: i32, fieldsMax: i32): void {
               continue
             }
           }
-          store32(variable, at + 1)
-          store32(variable + 4, quote - at - 1)
-          store32(variable + 8, hashOf(at + 1, quote))
-          variable += VARIABLE_BYTES
+          variable = putQuoted(variable, at + 1, quote)
           fields++
           a = mul(a ^ OF_QUOTED, HASH_FACTOR)
           b = (mul(b, 33) + OF_QUOTED) | 0
@@ -215,10 +168,7 @@ export function readFields(from: i32, end: i32, fieldsMax: i32): void {
     }
     if ((kind & FIELD) !== 0) {
       if (fields >= max) {
-        store32(variable, at)
-        store32(variable + 4, end - at)
-        store32(variable + 8, hashOf(at, end))
-        variable += VARIABLE_BYTES
+        variable = putQuoted(variable, at, end)
         a = mul(a ^ OF_REST, HASH_FACTOR)
         b = (mul(b, 33) + OF_REST) | 0
         break
@@ -233,19 +183,8 @@ export function readFields(from: i32, end: i32, fieldsMax: i32): void {
         }
       }
       const start = at
-      let hash: i32 = HASH_SEED
-      let kinds: i32 = 0
-      let value: i32 = 0
-      let c = kind
-      do {
-        kinds |= c
-        hash = mul(hash ^ byte, HASH_FACTOR)
-        value = mul(value, 10) + byte - 48
-        at++
-        byte = load8(at)
-        c = load8(CLASSES + byte)
-      } while ((c & FIELD) !== 0)
-      variable = putWord(variable, start, at - start, kinds, value, hash)
+      at = fieldEnd(at)
+      variable = putWord(variable, start, at)
       fields++
       a = mul(a ^ OF_WORD, HASH_FACTOR)
       b = (mul(b, 33) + OF_WORD) | 0
