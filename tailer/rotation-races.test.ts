@@ -1,6 +1,6 @@
 // Files that change between two steps of a look, or of a read: each step is held, the change is made, the step goes on.
 // Found by the model test with a disk that stalls (model.test.ts).
-import { appendFile, copyFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { packetEvents } from '../shared/packet.ts'
@@ -98,6 +98,35 @@ test('a copy that two looks miss, for it is renamed while they list, is read on 
     (await gaveUpOf(b)).some(({ kind }) => kind !== 'excluded'),
     'it was told',
   )
+})
+
+test('a quiet log whose folder is moved while a look lists it is not read again in its new place', async t => {
+  const b = await bench(t)
+  const [before, after] = [join(b.logFolder, 'a'), join(b.logFolder, 'b')]
+  await mkdir(before)
+  await writeFile(join(before, 'app.log'), lines(0, 10))
+  const { disk } = b.world
+  let isArmed = false
+  b.world.disk = {
+    ...disk,
+    async list(of) {
+      const names = await disk.list(of)
+      if (isArmed && of === before) {
+        isArmed = false
+        await rename(before, after)
+      }
+      return names
+    },
+  }
+  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, '**', '*.log') }], settleMs: 0 })
+  await until('read', () => tailer.status().linesRead === 10)
+  isArmed = true
+  await until('moved', () => !isArmed)
+  await b.looks()
+  await appendFile(join(after, 'app.log'), lines(10, 12))
+  await until('read on', () => tailer.status().linesRead >= 12)
+  await stop()
+  t.same(await textsOf(b), [lines(0, 12)])
 })
 
 test('a file that is new after a power cut, and copied and cut before it is read, is read from the copy', async t => {

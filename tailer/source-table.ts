@@ -189,7 +189,7 @@ export class SourceTable {
       offset: source.offset,
     })
     await this.#bind(source, file)
-    source.isUnlinked = false
+    source.namelessLooks = 0
     source.missingSince = undefined
     source.isRemembered = false
   }
@@ -217,7 +217,7 @@ export class SourceTable {
   async leave(source: Source): Promise<void> {
     await source.closeFile()
     source.isLost = false
-    source.isUnlinked = false
+    source.namelessLooks = 0
     source.missingSince = undefined
     source.unfoundLooks = 0
     if (!source.isSettled) await this.tell(source, source.path, source.offset, NOT_NAMED, 'excluded')
@@ -281,7 +281,7 @@ export class SourceTable {
   async closeIdle(): Promise<void> {
     const open = [...this.#sources.values()].filter(source => source.file !== undefined)
     if (open.length <= OPEN_FILES_MAX) return
-    const idle = open.filter(source => !source.isUnlinked && !source.isLost && source.size === source.offset)
+    const idle = open.filter(source => source.namelessLooks === 0 && !source.isLost && source.size === source.offset)
     idle.sort((a, b) => a.grewAt - b.grewAt)
     for (const source of idle.slice(0, open.length - OPEN_FILES_MAX)) await source.closeFile()
   }

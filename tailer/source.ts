@@ -19,6 +19,9 @@ export const HEAD_BYTES = 256
 /** Last bytes before the offset. */
 export const TAIL_BYTES = 256
 
+/** Nothing is concluded from fewer looks in a row that missed a file: it may be renamed while they list. */
+export const MISSING_LOOKS = 2
+
 export class Source {
   readonly name: SourceName
   readonly host: string
@@ -61,8 +64,8 @@ export class Source {
   isLeft: boolean
   /** Its file has another content now, or is gone: the next look finds out where its own content went. */
   isLost = false
-  /** Its name is gone while we hold the file open: read to its end, then let go. */
-  isUnlinked = false
+  /** In so many looks in a row it had no name, while we hold the file open. */
+  namelessLooks = 0
   /** Nothing more will come: its content ended in a copy, or its file is gone. */
   isFinished: boolean
   /** Why it could not be read the last time, if it could not: said once. */
@@ -131,6 +134,11 @@ export class Source {
   /** What the settings say of it. */
   get rule(): FileRule | undefined {
     return this.#rule
+  }
+
+  /** Its name is gone while we hold the file open: read to its end, then let go. */
+  get isUnlinked(): boolean {
+    return this.namelessLooks >= MISSING_LOOKS
   }
 
   /** A line was begun before the offset and its end not seen: what follows is no new line. */

@@ -20,7 +20,7 @@ import { redactorOf } from './line-way.ts'
 import { PowerCut } from './power-cut.ts'
 import { readRedacted } from './redact/redactor.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
-import { HEAD_BYTES, type Source, TAIL_BYTES } from './source.ts'
+import { HEAD_BYTES, MISSING_LOOKS, type Source, TAIL_BYTES } from './source.ts'
 import type { StoredSource } from './source-log.ts'
 import { SourceTable } from './source-table.ts'
 import { turns } from './turns.ts'
@@ -52,8 +52,6 @@ export interface SourcesParts extends Omit<ContentParts, 'source'> {
   setsKnown(sets: string[]): Promise<void>
 }
 
-/** A source's content is given up when so many looks in a row did not find it: a listing may miss a file being renamed. */
-const LOOKS_BEFORE_GIVING_UP = 2
 /** A look is followed by so many times its own length without one: a half per cent of a core, or ten while names change. */
 const IDLE_PAUSES = 200
 const STIRRED_PAUSES = 9
@@ -281,7 +279,7 @@ export class Sources {
         // Its inode has been taken again, by another file.
         if (file !== undefined) this.#table.apart(source)
       } else if (file === undefined && source.file !== undefined && !source.isLost) {
-        source.isUnlinked = true
+        source.namelessLooks++
       } else {
         lost.push(source)
       }
@@ -295,7 +293,7 @@ export class Sources {
       if (isOther) await this.#table.endApart(source)
       else await this.#goOn(source, file, found)
     }
-    const isSearched = lost.every(source => source.unfoundLooks === 0 || source.unfoundLooks >= LOOKS_BEFORE_GIVING_UP)
+    const isSearched = lost.every(source => source.unfoundLooks === 0 || source.unfoundLooks >= MISSING_LOOKS)
     const isWhole = (await this.#welcome(found, isLast)) && isSearched
     await this.#table.closeIdle()
     const missing = lost.filter(source => !source.isFinished && found.at(source) === undefined)
@@ -322,7 +320,7 @@ export class Sources {
     if (file.packed !== undefined && !source.isAsLastSeen(file)) await this.#table.repacked(source, file)
     source.missingSince = undefined
     source.unfoundLooks = 0
-    source.isUnlinked = false
+    source.namelessLooks = 0
     if (source.path !== file.path) this.#table.renamed(source, file.path)
     if (file.stat.mtimeMs !== source.checkedMtimeMs) source.isStirred = true
     if (source.size > source.offset) source.isSettled = false
@@ -444,7 +442,7 @@ export class Sources {
       }
     }
     source.unfoundLooks++
-    if (source.unfoundLooks < LOOKS_BEFORE_GIVING_UP) {
+    if (source.unfoundLooks < MISSING_LOOKS) {
       // Until that is decided, nobody else begins with the file.
       if (atInode !== undefined) found.reserve(atInode)
       return
