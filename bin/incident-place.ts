@@ -1,6 +1,8 @@
 // What the incident tools work with: the stores that the settings name, the board of tasks beside the archive, and a worker.
 import { existsSync } from 'node:fs'
 import type { Settings } from '../config/schema.ts'
+import { haulOf } from '../porter/carry-helper.ts'
+import { CARRY_KIND, carryKind } from '../porter/carry-jobs.ts'
 import { CopyJobs } from '../porter/history-copy.ts'
 import { Jobs } from '../porter/jobs.ts'
 import { createDialer } from '../shared/channel/dial.ts'
@@ -72,7 +74,10 @@ export async function openIncidentPlace(flags: IncidentFlags): Promise<IncidentP
       new Jobs({
         board,
         // Only who was started for a task writes into a folder that it names.
-        kinds: { [COPY_KIND]: copies(only !== undefined) },
+        kinds: {
+          [COPY_KIND]: copies(only !== undefined),
+          ...(dialer && { [CARRY_KIND]: carryKind(haulOf({ dialer, bucks: settings.bucks, ...stores, world })) }),
+        },
         world,
         worker,
         mayDelete: () => stores.archivePlace.clockAgrees(),

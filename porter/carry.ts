@@ -8,7 +8,7 @@
 // - Nothing waits for completeness. What fails is named, stays marked as grown, and is tried again later; the rest goes on.
 // - A crash anywhere leaves packets added or not added; the next porter compares again. Two at once add each once.
 import type { Link } from '../shared/link.ts'
-import type { Bucket, PacketId } from '../shared/messages.ts'
+import type { Bucket, PacketId, TailerId } from '../shared/messages.ts'
 import { CorruptPacketError, type Packet, packetEvents, packetKey } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
 import type { Release, Releases } from '../shared/releases.ts'
@@ -27,11 +27,24 @@ const TOLD_IDS_MAX = 10_000
 const INVENTORIES_AT_ONCE = 24
 /** Packets remembered as not readable or as held by no buck in good state; the oldest makes room and is tried again. */
 const REMEMBERED_MAX = 10_000
+/** Packets that are worth a job of their own: seconds of work, against a few small objects beside the archive. */
+const JOB_PACKETS = 64
+/** Jobs of one span. */
+const PARTS_MAX = 8
+/** After a round in which nobody helped, the next ones are carried alone for so long: every task is a hundred requests. */
+const ALONE_MS = 300_000
 
 export interface Errand {
   bucket: Bucket
   forIndex: boolean
   forArchive: boolean
+}
+
+/** A part of a round: these buckets, and of them the tailers whose hash falls into `part`. */
+export interface CarryJob {
+  errands: Errand[]
+  part: number
+  parts: number
 }
 
 export interface CarryCounts {
@@ -86,6 +99,8 @@ export interface CarryParts {
   archiveBatchBytes: number
   releases?: Pick<Releases, 'add' | 'sequences'>
   isExcluded?(bucket: Bucket): boolean
+  /** Others may help with what is a lot. */
+  sharing?: { spanSeconds: number; share(jobs: CarryJob[], signal: AbortSignal): Promise<boolean> }
 }
 
 export class Carry {
@@ -105,6 +120,7 @@ export class Carry {
   /** Whole, but not for this program (newer version, undecodable body): kept by the bucks, never told as archived. */
   readonly #unreadable = new Map<string, true>()
   readonly #parts: CarryParts
+  #aloneUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: CarryParts) {
     this.#parts = parts
@@ -121,11 +137,68 @@ export class Carry {
     const located = union(readings)
     const index = await this.#openLane('index', readings, located)
     const archive = await this.#openLane('archive', readings, located)
+    await this.#share(errands, located, index, archive, signal)
+    if (signal.aborted) return
     const failed: Need[] = []
     await this.#haul(index, archive, located, failed, signal)
     if (signal.aborted) return
     const told = await this.#tellArchived(archive, located, readings)
     this.#settle(readings, located, failed, index, archive, told)
+  }
+
+  /**
+   * A part of a round: adds packets, tells nobody, and leaves the tailers' words to the holder of the lease. Rejects if a
+   * store refuses. Packets that no buck can give now are left to the holder, too.
+   */
+  async haul(
+    { errands, part, parts }: CarryJob,
+    signal: AbortSignal,
+  ): Promise<{ indexedEvents: number; archivedEvents: number }> {
+    const before = { ...this.counts }
+    const readings = await this.#readInventories(errands)
+    signal.throwIfAborted()
+    const located = union(readings)
+    for (const [key, { id }] of located) if (partOf(id.tailer, parts) !== part) located.delete(key)
+    const lanes = [
+      await this.#openLane('index', readings, located, false),
+      await this.#openLane('archive', readings, located, false),
+    ] as const
+    if (!lanes.some(lane => lane.hasFailed)) await this.#haul(...lanes, located, [], signal)
+    signal.throwIfAborted()
+    const broken = lanes.find(lane => lane.hasFailed)
+    if (broken) throw new Error(`${broken.name} not written: ${this.#parts.troubles.last}`)
+    return {
+      indexedEvents: this.counts.indexedEvents - before.indexedEvents,
+      archivedEvents: this.counts.archivedEvents - before.archivedEvents,
+    }
+  }
+
+  /** Whatever comes of it, what is lacking is asked of the stores anew. */
+  async #share(
+    errands: Errand[],
+    located: Map<string, Located>,
+    index: Lane,
+    archive: Lane,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { sharing, troubles, world } = this.#parts
+    if (!sharing || world.clock.monotonic() < this.#aloneUntilMs) return
+    const lacking = [...located.values()].filter(({ id }) => {
+      const key = packetKey(id)
+      return index.lacking.has(key) || archive.lacking.has(key)
+    })
+    const jobs = jobsOf(errands, lacking, sharing.spanSeconds)
+    if (jobs.length < 2) return
+    const cause = 'a round not shared'
+    let wasHelped = false
+    try {
+      wasHelped = await sharing.share(jobs, signal)
+      troubles.clear(cause)
+    } catch (error) {
+      troubles.note(cause, error)
+    }
+    if (!wasHelped) this.#aloneUntilMs = world.clock.monotonic() + ALONE_MS
+    for (const lane of [index, archive]) if (!signal.aborted) await this.#askLacking(lane)
   }
 
   /**
@@ -225,7 +298,12 @@ export class Carry {
     return true
   }
 
-  async #openLane(name: StoreName, readings: Reading[], located: Map<string, Located>): Promise<Lane> {
+  async #openLane(
+    name: StoreName,
+    readings: Reading[],
+    located: Map<string, Located>,
+    withWords = true,
+  ): Promise<Lane> {
     const { words, troubles } = this.#parts
     const store = this.#parts[name]
     const isMine = (errand: Errand) => (name === 'index' ? errand.forIndex : errand.forArchive)
@@ -241,19 +319,32 @@ export class Carry {
     }
     if (mine.length === 0) return lane
     for (const { id, bucket } of located.values()) if (lane.buckets.has(bucket)) lane.ids.push(id)
+    if (withWords) {
+      try {
+        await words.load(name, store)
+        lane.words = words.lacking(name, {
+          manifests: mine.flatMap(reading => reading.words.manifests),
+          gone: mine.flatMap(reading => reading.words.gone),
+        })
+      } catch (error) {
+        troubles.note(`${name} not asked what it lacks`, error)
+        lane.hasFailed = true
+        return lane
+      }
+    }
+    await this.#askLacking(lane)
+    return lane
+  }
+
+  async #askLacking(lane: Lane): Promise<void> {
+    if (lane.buckets.size === 0 || lane.hasFailed) return
     try {
-      await words.load(name, store)
-      lane.words = words.lacking(name, {
-        manifests: mine.flatMap(reading => reading.words.manifests),
-        gone: mine.flatMap(reading => reading.words.gone),
-      })
-      lane.lacking = new Set((await store.lacking(lane.ids)).map(packetKey))
+      lane.lacking = new Set((await lane.store.lacking(lane.ids)).map(packetKey))
       for (const key of this.#unreadable.keys()) lane.lacking.delete(key)
     } catch (error) {
-      troubles.note(`${name} not asked what it lacks`, error)
+      this.#parts.troubles.note(`${lane.name} not asked what it lacks`, error)
       lane.hasFailed = true
     }
-    return lane
   }
 
   /** Fetches what at least one lane lacks and adds it, in batches bounded by the bytes of their text. */
@@ -472,6 +563,39 @@ function union(readings: Reading[]): Map<string, Located> {
     }
   }
   return located
+}
+
+/** Neighbouring spans until they are worth a job; those with several tailers cut by their hash. Nothing lacks: none. */
+function jobsOf(errands: Errand[], lacking: Located[], spanSeconds: number): CarryJob[] {
+  const spanOf = (bucket: Bucket) => Math.floor(bucket / spanSeconds)
+  const packetsOf = new Map<number, Located[]>()
+  for (const packet of lacking) {
+    const span = spanOf(packet.bucket)
+    const packets = packetsOf.get(span)
+    if (packets) packets.push(packet)
+    else packetsOf.set(span, [packet])
+  }
+  const jobs: CarryJob[] = []
+  const spans = [...packetsOf.keys()].sort((a, b) => a - b)
+  for (let at = 0; at < spans.length; ) {
+    const taken = new Set<number>()
+    const packets: Located[] = []
+    while (at < spans.length && packets.length < JOB_PACKETS) {
+      taken.add(spans[at])
+      for (const packet of packetsOf.get(spans[at]) ?? []) packets.push(packet)
+      at++
+    }
+    const own = errands.filter(({ bucket }) => taken.has(spanOf(bucket)))
+    const parts = Math.max(1, Math.min(PARTS_MAX, Math.floor(packets.length / JOB_PACKETS)))
+    const used = new Set(packets.map(({ id }) => partOf(id.tailer, parts)))
+    for (const part of [...used].sort((a, b) => a - b)) jobs.push({ errands: own, part, parts })
+  }
+  return jobs
+}
+
+/** The id is a hash already. */
+function partOf(tailer: TailerId, parts: number): number {
+  return Number.parseInt(tailer.slice(0, 8), 16) % parts
 }
 
 function remember<V>(map: Map<string, V>, key: string, value: V): void {

@@ -1,6 +1,6 @@
 // Jobs of tasks on the board, done one after the other. Any number of porters and helpers run this at the same time.
 //
-//   look ─▶ a job that is free, or whose worker shows no sign of life ─▶ claim ─▶ run, with a beat every BEAT_MS ─▶ done
+//   look ─▶ a job that is free, or whose worker shows no sign of life ─▶ claim ─▶ run, with four beats in claimMs ─▶ done
 //     └──▶ all jobs of a task done ─▶ finish ─▶ ended      └──▶ ended and kept long enough, or no user left ─▶ drop
 //
 // - Killed anywhere: the claim dies with the beat, and another worker does the job again from its beginning.
@@ -10,7 +10,7 @@ import { CLAIM_MS } from '../shared/task-board.ts'
 import type { World } from '../shared/world.ts'
 import { Troubles } from './troubles.ts'
 
-const BEAT_MS = CLAIM_MS / 4
+const BEATS_PER_CLAIM = 4
 const RETRY_BASE_MS = 1_000
 const RETRY_CAP_MS = 60_000
 const POLL_MS = 2_000
@@ -46,6 +46,8 @@ export interface JobsParts {
   /** Only this task: then `run` ends with it. */
   only?: string
   pollMs?: number
+  /** A claim without a sign of life for so long is dead. Default 20 s, the same for all who share a board. */
+  claimMs?: number
 }
 
 export interface JobsStatus {
@@ -64,6 +66,8 @@ export class Jobs {
   readonly #seen = new Map<string, { mark: string; sinceMs: number }>()
   /** Jobs that failed here → not before. */
   readonly #retries = new Map<string, { atMs: number; failures: number }>()
+  /** Without a task → since when. Somebody claimed a job of it while it was removed. */
+  readonly #orphans = new Map<string, number>()
   #now: { task: string; job: number } | undefined
   #jobsDone = 0
 
@@ -102,7 +106,9 @@ export class Jobs {
   /** True if something was done, so that there may be more. */
   async #round(signal: AbortSignal): Promise<boolean> {
     const { board, only } = this.#parts
-    for (const keys of await board.look(only)) {
+    const all = await board.look(only)
+    if (only === undefined) await this.#sweep(all)
+    for (const keys of all) {
       if (signal.aborted) return false
       if (keys.isDropped) await this.#remove(keys)
       if (keys.isDropped || !keys.hasTask) continue
@@ -141,7 +147,7 @@ export class Jobs {
         this.#seen.set(key, { mark, sinceMs: nowMs })
         return undefined
       }
-      if (nowMs - seen.sinceMs < CLAIM_MS) return undefined
+      if (nowMs - seen.sinceMs < this.#claimMs) return undefined
     }
     return (await board.claim(task.id, job, last + 1, worker)) ? last + 1 : undefined
   }
@@ -195,7 +201,7 @@ export class Jobs {
       } catch (error) {
         this.#troubles.note(`no sign of life of task ${task.id} written`, error)
       }
-      await world.clock.sleep(BEAT_MS, over.signal).catch(() => undefined)
+      await world.clock.sleep(this.#claimMs / BEATS_PER_CLAIM, over.signal).catch(() => undefined)
     }
   }
 
@@ -217,6 +223,22 @@ export class Jobs {
     if (!ended || world.clock.now() - ended.atMs < keepMs) return
     world.log.info('task expired', { task: task.id })
     await board.drop(task.id)
+  }
+
+  /** The task is made first and the mark that it is dropped goes last: what has neither is of no task any more. */
+  async #sweep(all: TaskKeys[]): Promise<void> {
+    const orphans = all.filter(({ hasTask, isDropped }) => !hasTask && !isDropped).map(({ id }) => id)
+    for (const id of [...this.#orphans.keys()]) if (!orphans.includes(id)) this.#orphans.delete(id)
+    const nowMs = this.#parts.world.clock.monotonic()
+    for (const id of orphans) {
+      const sinceMs = this.#orphans.get(id)
+      if (sinceMs === undefined) this.#orphans.set(id, nowMs)
+      else if (nowMs - sinceMs >= this.#claimMs) await this.#parts.board.remove(id)
+    }
+  }
+
+  get #claimMs(): number {
+    return this.#parts.claimMs ?? CLAIM_MS
   }
 
   async #remove({ id, hasTask }: TaskKeys): Promise<void> {

@@ -20,7 +20,8 @@ import type { Releases } from '../shared/releases.ts'
 import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { BuckView } from './buck-view.ts'
-import { Carry, type CarryCounts, type Errand } from './carry.ts'
+import { Carry, type CarryCounts, type CarryJob, type Errand } from './carry.ts'
+import { type SharedRoundParts, shareRound } from './carry-jobs.ts'
 import { Due } from './due.ts'
 import { follow } from './follow.ts'
 import { epochKey } from './inventory.ts'
@@ -77,6 +78,8 @@ export interface PorterParts {
   storeTrouble?(): string | undefined
   /** False: the clock of a store says that ours is wrong. */
   clockAgrees?(): boolean
+  /** Beside the archive: where rounds with much to do become jobs, in which others help. */
+  sharing?: Pick<SharedRoundParts, 'board' | 'worker' | 'othersMsMax' | 'claimMs'>
 }
 
 export interface PorterStatus {
@@ -235,8 +238,9 @@ export class Porter {
   }
 
   #openTenure(held: AbortSignal): Tenure {
-    const { world, dialer, index, archive, releases, isExcluded } = this.#parts
+    const { world, dialer, index, archive, releases, isExcluded, sharing } = this.#parts
     const { bucks, pollMs, wantEveryMs, holeAfterMs, indexBatchBytes, archiveBatchBytes, fleetTimes } = this.#config
+    const { archiveSpanSeconds } = this.#config
     const troubles = this.#troubles
     const views = [...new Set(bucks)].map(address => new BuckView(address))
     const onHeard = (buckets: Bucket[]) => this.#clockCheck.saw(buckets)
@@ -262,14 +266,22 @@ export class Porter {
     const words = new Words(troubles)
     const reachable = () => views.filter(view => view.link)
     const nowMs = world.clock.monotonic()
+    const carry: Carry = new Carry({
+      ...{ index, archive, reachable, words, troubles, world, indexBatchBytes, archiveBatchBytes },
+      ...{ releases, isExcluded },
+      ...(sharing && {
+        sharing: {
+          spanSeconds: Math.max(this.#config.bucketSeconds, archiveSpanSeconds),
+          share: (jobs: CarryJob[], signal: AbortSignal) =>
+            shareRound({ ...sharing, world, troubles, haul: (job, own) => carry.haul(job, own) }, jobs, signal),
+        },
+      }),
+    })
     return {
       fleet,
       views,
       words,
-      carry: new Carry({
-        ...{ index, archive, reachable, words, troubles, world, indexBatchBytes, archiveBatchBytes },
-        ...{ releases, isExcluded },
-      }),
+      carry,
       wants: new Wants({ words, troubles, world, wantEveryMs, holeAfterMs }),
       mend: new Mend({ index, archive, troubles, batchBytes: indexBatchBytes }),
       nextLookMs: nowMs + wantEveryMs,

@@ -96,6 +96,7 @@ export class TaskBoard {
       tasks.set(name, task)
       enter(task, rest)
     }
+    if (id === undefined) this.#forgetAllBut(tasks)
     return [...tasks.values()]
   }
 
@@ -146,6 +147,15 @@ export class TaskBoard {
     const last = `${PREFIX}${id}/dropped.json`
     for (const key of keys) if (key !== last) await this.#objects.remove(key)
     await this.#objects.remove(last)
+    this.#forget(id)
+  }
+
+  /** Another process removes tasks, too. */
+  #forgetAllBut(there: ReadonlyMap<string, TaskKeys>): void {
+    for (const id of [...this.#tasks.keys()]) if (!there.has(id)) this.#forget(id)
+  }
+
+  #forget(id: string): void {
     this.#tasks.delete(id)
     for (const key of [...this.#results.keys()]) if (key.startsWith(`${PREFIX}${id}/`)) this.#results.delete(key)
   }

@@ -1,5 +1,8 @@
+import { setFlagsFromString } from 'node:v8'
 import type { Settings } from '../../config/schema.ts'
 import { parseAddress } from '../../config/values.ts'
+import { haulOf } from '../../porter/carry-helper.ts'
+import { CARRY_KIND, carryKind } from '../../porter/carry-jobs.ts'
 import { startPorterFace } from '../../porter/face.ts'
 import { CopyJobs } from '../../porter/history-copy.ts'
 import { Jobs } from '../../porter/jobs.ts'
@@ -22,8 +25,14 @@ import { openStores } from './stores.ts'
 const ONCE_POLL_MS = 100
 const ORPHANS_EVERY_MS = 3_600_000
 const BUCKET_POLL_MS = 10_000
+/**
+ * What a porter makes are buffers of megabytes that are soon done with. Left to itself V8 collects when 64 MB of them lie
+ * about; so it collects when heap and buffers are a tenth more than was in use: 50 MB less for 5 % of the CPU.
+ */
+const COLLECT_SOONER = ['--external-memory-accounted-in-global-limit', '--heap-growing-percent=10']
 
 export async function startPorter({ settings, world, signal }: RoleStart): Promise<RunningRole> {
+  for (const flag of COLLECT_SOONER) setFlagsFromString(flag)
   const { porter: own } = settings
   const credentials = credentialsOf(settings, 'porter')
   const keys = credentials.keys!
@@ -44,11 +53,13 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
     openTarget: task => openCopyTarget(task, histories, world),
     dropTarget: task => histories.drop(task.id),
   })
+  const worker = `porter-${keys.id.slice(0, 8)}-${process.pid}`
+  const haul = haulOf({ dialer, bucks: settings.bucks, index, archive, world })
   const jobs = new Jobs({
     board,
-    kinds: { [COPY_KIND]: copies },
+    kinds: { [COPY_KIND]: copies, [CARRY_KIND]: carryKind(haul, worker) },
     world,
-    worker: `porter-${keys.id.slice(0, 8)}-${process.pid}`,
+    worker,
     mayDelete: () => archivePlace.clockAgrees(),
     // A look is a listing, which a bucket charges for.
     ...(settings.archive.kind === 's3' && { pollMs: BUCKET_POLL_MS }),
@@ -78,6 +89,7 @@ export async function startPorter({ settings, world, signal }: RoleStart): Promi
       isExcluded: bucket => isExcluded(own, bucket),
       storeTrouble: () => archivePlace.trouble() ?? indexPlace.trouble(),
       clockAgrees: () => archivePlace.clockAgrees() && indexPlace.clockAgrees(),
+      sharing: { board, worker },
     },
   )
   const { host, port } = parseAddress(own.http)!
