@@ -1,6 +1,7 @@
 // What `up --once` did: files, lines and bytes, before and after, and whether all of it is indexed and archived.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ledger } from '../shared/ledger.ts'
+import { isCompressed } from '../tailer/rotation.ts'
 import { askArchie } from './archie-place.ts'
 import type { PlaceSource } from './place.ts'
 import { bold, COMMAND, counted, dim, escapeControls, size, table } from './terminal.ts'
@@ -30,17 +31,21 @@ export async function sourcesSnapshot(url: string): Promise<PlaceSource[]> {
   return (await askArchie<{ sources: PlaceSource[] }>(url, '/api/v1/sources')).sources
 }
 
-/** Waits until index and archive hold the same of every file, and the porter has nothing left to carry. */
+/**
+ * Waits until index and archive hold the same of every file, and the porter has nothing left to carry.
+ * @param sizes  of the files before they were read: what is known must reach so far
+ */
 export async function waitUntilAllIsThere(
   urls: { archie: string; porter: string },
   paths: string[],
   before: PlaceSource[],
+  sizes: ReadonlyMap<string, number> = new Map(),
 ): Promise<OnceReport> {
   let lastMark = ''
   let progressAt = performance.now()
   let quietPolls = 0
   for (;;) {
-    const report = reportOf(paths, before, await sourcesSnapshot(urls.archie))
+    const report = reportOf(paths, before, await sourcesSnapshot(urls.archie), sizes)
     const waiting = await bucketsWaiting(urls.porter)
     // What the tailer said last (the signed manifests) may just be on its way to the porter.
     quietPolls = report.missing.length === 0 && waiting === 0 ? quietPolls + 1 : 0
@@ -70,7 +75,12 @@ async function openHoles(url: string): Promise<string[]> {
   return holes.filter(hole => hole.state === 'open').map(hole => `${hole.path}: ${hole.reason}`)
 }
 
-function reportOf(paths: string[], before: PlaceSource[], after: PlaceSource[]): OnceReport {
+export function reportOf(
+  paths: string[],
+  before: PlaceSource[],
+  after: PlaceSource[],
+  sizes: ReadonlyMap<string, number>,
+): OnceReport {
   const files = paths.map(path => {
     const now = sumsOf(after, path)
     const then = sumsOf(before, path)
@@ -79,10 +89,25 @@ function reportOf(paths: string[], before: PlaceSource[], after: PlaceSource[]):
   return {
     files,
     missing: files
-      .filter(({ bytes, indexed, archived }) => indexed < bytes || archived < bytes)
+      .filter(
+        ({ path, bytes, indexed, archived }) =>
+          indexed < bytes || archived < bytes || isShort(after, path, sizes.get(path) ?? 0),
+      )
       .map(({ path }) => path),
     holes: [],
   }
+}
+
+/**
+ * A file of which something is known, but not to its end. Of one that is nowhere nothing is said: its lines may be under
+ * another name, or settings leave it out. Offsets in a compressed one are those of what is in it.
+ */
+function isShort(sources: PlaceSource[], path: string, size: number): boolean {
+  if (isCompressed(path)) return false
+  const ends = sources
+    .filter(source => source.path === path)
+    .flatMap(({ recent, archive }) => [...(recent?.ranges ?? []), ...(archive?.ranges ?? [])].map(([, to]) => to))
+  return ends.length > 0 && Math.max(...ends) < size
 }
 
 function sumsOf(sources: PlaceSource[], path: string): FileSums {

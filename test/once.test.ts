@@ -4,7 +4,8 @@ import { basename, dirname, join } from 'node:path'
 import { type Test, test } from 'tap'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../bin/samples.ts'
 import type { EventJson } from '../shared/event-json.ts'
-import { freeFleetPort, run } from './command.ts'
+import { ended, run, start } from './command.ts'
+import { freeFleetPort } from './ports.test-support.ts'
 
 /** Real logs lie beside the project on the machines of its authors; elsewhere generated ones take their place. */
 const REAL_LOGS = new URL('../../shared/data', import.meta.url).pathname
@@ -59,6 +60,14 @@ test('a glob over the folder in which the data folder lies never reads what we w
   t.same([...new Set(found.map(event => event.path))].sort(), [join(dir, 'app.log'), join(dir, 'deep', 'other.log')])
   const log = readFileSync(join(data, 'log', 'tailer.log'), 'utf8')
   t.equal(log.match(/our own data folder/g)?.length, 2, 'the tailer says it once a start')
+
+  // Without its bucks it waits for them, and is told to stop.
+  const tailer = start(['tailer', '--once', '--config', join(data, 'run', 'tailer.yaml')])
+  const end = ended(tailer)
+  tailer.stderr!.on('data', part => String(part).includes('tailer started') && tailer.kill('SIGTERM'))
+  const { code, stderr } = await end
+  t.equal(code, 1, 'that is no success')
+  t.match(stderr, 'told to stop before all was archived')
 })
 
 async function checkOnce(t: Test, files: string[], data: string): Promise<void> {

@@ -4,7 +4,7 @@ import type { Role } from '../../shared/link.ts'
 import { realWorld } from '../../shared/real-world.ts'
 import { textLog } from '../../shared/text-log.ts'
 import { type ToChild, tellParent } from '../child-messages.ts'
-import { asCommandError, EXIT } from '../fail.ts'
+import { asCommandError, EXIT, failure } from '../fail.ts'
 import { keepFilesPrivate } from '../private-files.ts'
 import { hasTerminal, reload } from '../reload.ts'
 import type { RoleStart, RunningRole } from '../roles/role.ts'
@@ -81,6 +81,9 @@ async function runRole(
   try {
     await Promise.race([running.ended, tellProgress(running)])
     if (running.onceProgress) await tellParent({ type: 'progress', progress: running.onceProgress() })
+    // Exit code 0 says that all is archived.
+    if (isOnce && signal.aborted)
+      throw failure('told to stop before all was archived; the same command goes on where it was')
   } finally {
     await running.close()
     log.info(`${role} stopped`)

@@ -1,7 +1,7 @@
 // Everything on this machine, each role as a child process.
 //
 //   settings ▸ files ▸ data folder and its lock ▸ ports ▸ keys ▸ children ▸ (until Ctrl-C | --once: all archived) ▸ drain ▸ report
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -117,6 +117,7 @@ export async function up(given: string[], flags: Flags): Promise<number> {
     const [tailer] = children.splice(children.length - 1, 1)
     await stopRequest.or(Promise.all(children.map(child => child.start())))
     const before = flags.once ? await sourcesSnapshot(plan.archieUrl) : undefined
+    const sizes = new Map(files.files.map(path => [path, statSync(path, { throwIfNoEntry: false })?.size ?? 0]))
     children.push(tailer)
     await stopRequest.or(tailer.start())
 
@@ -133,7 +134,7 @@ export async function up(given: string[], flags: Flags): Promise<number> {
     }
     if ((await stopRequest.or(done.promise)) === 'stopped') throw interrupted(data)
     const report = await stopRequest.or(
-      waitUntilAllIsThere({ archie: plan.archieUrl, porter: plan.porterUrl }, files.files, before),
+      waitUntilAllIsThere({ archie: plan.archieUrl, porter: plan.porterUrl }, files.files, before, sizes),
     )
     say?.end()
     if (report === 'stopped') throw interrupted(data)
