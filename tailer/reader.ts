@@ -59,7 +59,10 @@ export class Reader {
     const stat = await file.stat()
     const now = this.#clock.monotonic()
     const sizeBefore = source.size
-    if (stat.size !== sizeBefore) source.grewAt = now
+    if (stat.size !== sizeBefore) {
+      source.grewAt = now
+      source.hasGrown = true
+    }
     source.size = stat.size
     if (stat.size < source.offset) return this.#lose(source, 'shorter than what was read of it', sizeBefore)
     await this.#skipCovered(source)

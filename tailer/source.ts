@@ -78,6 +78,8 @@ export class Source {
   checkedMtimeMs = 0
   /** Size at which only a part of a line was there, or an event that may go on; since when (monotonic ms), how long it waits. */
   partial: { size: number; since: number; waitMs: number } | undefined
+  /** Seen to grow in this run: it may go on growing. What was there before is as likely to be quiet. */
+  hasGrown = false
   /** Monotonic ms: last growth; and since when its file is missing. */
   grewAt: number
   missingSince: number | undefined

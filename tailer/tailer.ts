@@ -410,8 +410,7 @@ class Life {
       // The first line after a quiet time goes at once; what follows is collected for as long as a packet may be apart.
       // So does the end of a backlog: it is not one more of many small packets.
       const isEnd = taken === 0 && (once || this.#isBehind)
-      const isDue = this.#builder.rawBytes > 0 && clock.monotonic() - this.#cutAt >= this.#config.packetMs
-      if (isDue || isEnd) await this.#cut()
+      if (this.#isCutDue() || isEnd) await this.#cut()
       if (taken === 0) this.#isBehind = false
       if (clock.monotonic() >= nextTidy) {
         await this.#tidy()
@@ -478,10 +477,17 @@ class Life {
       if (this.#builder.isFull) {
         await this.#cut()
         this.#isBehind = true
+      } else if (this.#isCutDue()) {
+        // To open a thousand files takes longer than a line may wait.
+        await this.#cut()
       }
       if (got === 0) await this.#settle(source)
     }
     return taken
+  }
+
+  #isCutDue(): boolean {
+    return this.#builder.rawBytes > 0 && this.#world.clock.monotonic() - this.#cutAt >= this.#config.packetMs
   }
 
   /** A rotated file that was read to its end and is quiet is closed; one whose name is gone is done with. */

@@ -31,5 +31,5 @@ export function* turns(sources: Iterable<Source>, now: number, isWatched: boolea
 function isDue(source: Source, now: number): boolean {
   if (source.isStirred || source.size !== source.offset || source.partial !== undefined) return true
   // Also until it is seen to be quiet, and closed.
-  return now - source.grewAt < HOT_MS || source.isUnlinked || !isActiveName(source.path)
+  return (source.hasGrown && now - source.grewAt < HOT_MS) || source.isUnlinked || !isActiveName(source.path)
 }
