@@ -1,7 +1,8 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { freeFleetPort, run } from '../test/command.ts'
+import { run } from '../test/command.ts'
+import { freeFleetPort } from '../test/ports.test-support.ts'
 
 test('nothing in a data folder is for others, and secrets are for their owner only', async t => {
   const dir = t.testdir({ 'app.log': 'one\ntwo\n' })

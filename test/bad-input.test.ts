@@ -4,7 +4,9 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSy
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import { type Ended, freeFleetPort, type RunOptions, run, startUp, until } from './command.ts'
+import { until } from '../shared/until.test-support.ts'
+import { type Ended, type RunOptions, run, startUp } from './command.ts'
+import { freeFleetPort } from './ports.test-support.ts'
 
 /** The command refuses: exit code, a sentence that matches, nothing on standard output, no stack. */
 async function refused(
@@ -136,7 +138,7 @@ test('places that cannot be used: exit code 1, and they stay as they are', async
 })
 
 test('a running fleet: a second one on its folder, bad queries, strangers on the channel, foreign passes', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async t => {
   const dir = t.testdir({ 'a.log': 'one line\n' })
   const data = join(dir, 'data')
@@ -190,16 +192,12 @@ test('a running fleet: a second one on its folder, bad queries, strangers on the
     /not signed by the key of this environment/,
   )
 
-  await until(
-    'the line is there',
-    async () => (await run(['search', 'one', ...archie])).stdout.includes('one line'),
-    30_000,
-  )
+  await until('the line is there', async () => (await run(['search', 'one', ...archie])).stdout.includes('one line'))
   t.equal((await up.stop()).code, 0)
 })
 
 test('damage: what is cut or flipped is named, what is whole is served, nothing half is restored', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async t => {
   const dir = t.testdir({})
   const data = join(dir, 'data')

@@ -2,24 +2,21 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { until } from '../shared/until.test-support.ts'
 import { openPage, startBrowser } from './browser.test-support.ts'
-import { startUp, until } from './command.ts'
+import { startUp } from './command.ts'
 
-test('a history is asked for, built, searched and dropped on its page', { timeout: 120_000 }, async t => {
+test('a history is asked for, built, searched and dropped on its page', { timeout: 600_000 }, async t => {
   const browser = await startBrowser(t)
   if (!browser) return
   const dir = t.testdir({})
   const file = join(dir, 'app.log')
   writeFileSync(file, Array.from({ length: 300 }, (_, n) => `2026-03-01T10:00:00Z app: order ${n} shipped\n`).join(''))
   const up = await startUp(t, ['--data', join(dir, 'data'), '--bucket-time', '1s', file])
-  await until(
-    'the lines are known',
-    async () => {
-      const answer = await fetch(`${up.url}/api/v1/search?since=2026-03-01&q=shipped&limit=1`)
-      return answer.ok && ((await answer.json()) as { events: unknown[] }).events.length === 1
-    },
-    30_000,
-  )
+  await until('the lines are known', async () => {
+    const answer = await fetch(`${up.url}/api/v1/search?since=2026-03-01&q=shipped&limit=1`)
+    return answer.ok && ((await answer.json()) as { events: unknown[] }).events.length === 1
+  })
 
   const { page, faults } = await openPage(browser, `${up.url}/history`)
   await page.fill('input[name="since"]', '2026-03-01T09:00:00Z')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { test } from 'tap'
+import { until } from '../shared/until.test-support.ts'
 import { openPage, shownTexts, startBrowser, untilLive } from './browser.test-support.ts'
 import { pidOf, startUp } from './command.ts'
 
@@ -47,7 +48,7 @@ test('the live page', async t => {
     await untilLive(page, 3)
     write()
     await shown(`marked line ${written - 1}.`).waitFor()
-    await sleep(1_000)
+    await until('every line is shown', async () => (await allTexts(page)).length >= written)
     t.same((await allTexts(page)).sort(byNumber), expected(written))
   })
 

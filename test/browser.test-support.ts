@@ -41,6 +41,8 @@ export async function openPage(
   viewport = { width: 1280, height: 760 },
 ): Promise<OpenPage> {
   const page = await (await browser.newContext({ viewport })).newPage()
+  // Only a page that never comes to show what is waited for lets this pass.
+  page.setDefaultTimeout(120_000)
   const faults: string[] = []
   page.on('pageerror', error => faults.push(error.stack ?? String(error)))
   page.on('console', message => {

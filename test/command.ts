@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freeFleetPort } from './ports.test-support.ts'
 
 const ENTRY = fileURLToPath(new URL('../bin/bucktail.ts', import.meta.url))
 /** What one command may print into memory; more is the fault of the test. */
@@ -58,25 +58,6 @@ export async function ended(child: ChildProcess): Promise<Ended> {
   return { code, stdout: Buffer.concat(parts), stderr }
 }
 
-/** A port for `up --port` of which the fleet's others are free too. Between looking and using, others may take one. */
-export async function freeFleetPort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const base = 12_000 + Math.floor(Math.random() * 18_000)
-    const ports = [0, -80, -79, -70, -69, -60, -59, 5, 10].map(offset => base + offset)
-    const free = await Promise.all(ports.map(isFree))
-    if (free.every(Boolean)) return base
-  }
-  throw new Error('no free ports in 100 tries')
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}
-
 /** Of a role of `up`: 'buck0', 'tailer'. */
 export function pidOf(data: string, role: string): number {
   return Number(readFileSync(join(data, 'run', `${role}.pid`), 'utf8'))
@@ -119,13 +100,5 @@ export async function startUp(
       child.kill('SIGINT')
       return end
     },
-  }
-}
-
-export async function until(what: string, isTrue: () => Promise<boolean> | boolean, ms: number): Promise<void> {
-  const deadline = performance.now() + ms
-  while (!(await isTrue())) {
-    if (performance.now() > deadline) throw new Error(`waited ${ms / 1000} s for: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 200))
   }
 }

@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import type { Ledger } from '../shared/ledger.ts'
-import { freeFleetPort, run } from './command.ts'
+import { run } from './command.ts'
+import { freeFleetPort } from './ports.test-support.ts'
 
 const LINES = Array.from(
   { length: 9_000 },
@@ -11,7 +12,7 @@ const LINES = Array.from(
 )
 
 test('what is dropped is found by nobody, counted in the ledger, and blank in what is restored', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async t => {
   const dir = t.testdir({})
   const [file, data, config] = ['a.log', 'd', 'c.yaml'].map(name => join(dir, name))

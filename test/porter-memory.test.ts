@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { makeLog } from '../bench/logs.ts'
-import { ended, freeFleetPort, pidOf, start } from './command.ts'
+import { ended, pidOf, start } from './command.ts'
+import { freeFleetPort } from './ports.test-support.ts'
 
 const LOG_BYTES = 400e6
 const PEAK_MB_MAX = 400

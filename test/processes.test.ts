@@ -9,23 +9,25 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { seededFraction } from '../bin/samples.ts'
-import { pidOf, run, start, startUp, until } from './command.ts'
+import { until } from '../shared/until.test-support.ts'
+import { pidOf, run, start, startUp } from './command.ts'
 import { Writer } from './writer.ts'
 
 const SEED = Number(process.env.BUCKTAIL_SEED ?? Date.now() % 1_000_000_000)
 const SECONDS = Number(process.env.BUCKTAIL_TEST_SECONDS ?? (process.env.BUCKTAIL_TEST_LONG ? 300 : 12))
-const LINES_PER_SECOND = 20_000
+/** What is shown depends on the kills; with fewer lines all of it is read, archived and restored sooner. */
+const LINES_PER_SECOND = process.env.BUCKTAIL_TEST_LONG ? 20_000 : 7_000
 const FILES = 3
 const KILLS = Math.max(20, Math.round(SECONDS / 2))
 const ROLES = ['buck0', 'buck1', 'buck2', 'tailer', 'porter', 'archie']
 const TICK_MS = 50
 /** So long the writers go on at most until a process that can be killed is there again. */
-const LATE_KILLS_MS_MAX = 60_000
+const LATE_KILLS_MS_MAX = 150_000
 /** After the last line: bucket time, fetching, archiving, on a busy machine. */
-const SETTLE_MS = 75_000 + SECONDS * 1000
+const SETTLE_MS = 240_000 + SECONDS * 1000
 
 test('20 kills with -9 over all processes: no line missing, none twice, every file restored, rotated ones too', {
-  timeout: (SECONDS * 4 + 240) * 1000,
+  timeout: (SECONDS * 4 + 600) * 1000,
 }, async t => {
   t.comment(`BUCKTAIL_SEED=${SEED}`)
   const random = seededFraction(SEED)
@@ -51,7 +53,7 @@ test('20 kills with -9 over all processes: no line missing, none twice, every fi
     const response = await fetch(`${tailerUrl}/status`)
     return ((await response.json()) as { bytesRead: number }).bytesRead >= first
   }
-  await until('the first lines are read', hasLooked, 60_000)
+  await until('the first lines are read', hasLooked)
   t.teardown(() => (t.passing() ? rm(dir, { recursive: true, force: true }) : t.comment(`kept: ${dir}`)))
   const startedAt = performance.now()
   const killTimes = Array.from({ length: KILLS }, () => random() * SECONDS * 1000).sort((a, b) => a - b)

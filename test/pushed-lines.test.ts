@@ -4,7 +4,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import { ended, pidOf, run, start, startUp, until } from './command.ts'
+import { until } from '../shared/until.test-support.ts'
+import { ended, pidOf, run, start, startUp } from './command.ts'
 
 const PIPED = 5_000
 const PUSHES = 40
@@ -38,18 +39,14 @@ test('pushed and piped lines are there once each, although the tailer is killed 
       time: '2026-05-04T03:02:01.5Z',
     }))
     // While the tailer is started again nobody answers: what was not accepted is sent again.
-    await until(
-      'the gateway accepts',
-      async () => {
-        const response = await fetch(`${gateway}/v1/logs/create`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ logs }),
-        }).catch(() => undefined)
-        return response?.status === 201
-      },
-      30_000,
-    )
+    await until('the gateway accepts', async () => {
+      const response = await fetch(`${gateway}/v1/logs/create`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ logs }),
+      }).catch(() => undefined)
+      return response?.status === 201
+    })
     accepted += LINES_PER_PUSH
   }
   const text = await fetch(`${gateway}/v1/logs/create?app=plain`, {
@@ -67,7 +64,6 @@ test('pushed and piped lines are there once each, although the tailer is killed 
   await until(
     'all is archived',
     async () => (await count('plainly OR piped OR pushed')).length >= PIPED + 1 + accepted + 2,
-    60_000,
   )
   const piped = await count('piped')
   t.equal(new Set(piped.map(line => /p(\d+|-last)x/.exec(line)?.[1])).size, PIPED + 1, 'every piped line is there')
@@ -85,7 +81,7 @@ test('pushed and piped lines are there once each, although the tailer is killed 
 
   const spooled = () => readdirSync(join(data, 'tailer', 'spool', 'build')).length
   t.ok(existsSync(join(data, 'tailer', 'spool', 'build')))
-  await until('the spool is emptied', () => Promise.resolve(spooled() === 0), 60_000)
+  await until('the spool is emptied', () => Promise.resolve(spooled() === 0))
   t.equal((await up.stop()).code, 0)
 })
 

@@ -11,7 +11,8 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { test } from 'tap'
-import { pidOf, run, start, startUp, until } from './command.ts'
+import { until } from '../shared/until.test-support.ts'
+import { pidOf, run, start, startUp } from './command.ts'
 
 const SECONDS = 20
 const LINES_PER_SECOND = 20_000

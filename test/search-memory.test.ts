@@ -14,7 +14,7 @@ const CHILD = fileURLToPath(new URL('search-memory.child.ts', import.meta.url))
 /** Beside what an idle store takes: what is kept, what is held (1 MiB each), a block in work. Holding all matches takes more. */
 const BYTES_MAX = 12_000_000
 
-test('memory stays bounded when everything matches, in every order', { timeout: 300_000 }, async t => {
+test('memory stays bounded when everything matches, in every order', { timeout: 900_000 }, async t => {
   const folder = t.testdir()
   const store = await openStore(new FolderStore(world.disk, folder), { blockBytes: 256 * 1024, zstdLevel: 1 })
   const random = seededRandom(1)

@@ -14,7 +14,7 @@ function fsck(folder: string) {
 }
 
 test('what a crash leaves of an append is no damage; a flipped byte is, in the last entry too', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async t => {
   const folder = t.testdir()
   mkdirSync(join(folder, 'buckets'))

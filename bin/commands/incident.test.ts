@@ -8,7 +8,8 @@ import { NO_WORDS, world } from '../../shared/objects.test-support.ts'
 import { seededRandom, sourceName, testPacket } from '../../shared/packets.test-support.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
 import { all, randomPackets } from '../../shared/stores.contract.ts'
-import { run, startUp, until } from '../../test/command.ts'
+import { until } from '../../shared/until.test-support.ts'
+import { run, startUp } from '../../test/command.ts'
 
 async function place(t: Test) {
   const dir = t.testdir({})
@@ -126,7 +127,7 @@ test('a dry run of the porter tells what it would take, by bucket, and changes n
     }
     return buckets
   }
-  await until('the porter has indexed it', async () => (await look()).some(({ toIndex }) => toIndex === 0), 30_000)
+  await until('the porter has indexed it', async () => (await look()).some(({ toIndex }) => toIndex === 0))
   const [bucket, ...more] = await look()
   t.same(more, [])
   t.match(bucket, { packets: 1, toIndex: 0, toArchive: 1, bytes, isArchiveDue: false })

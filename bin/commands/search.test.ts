@@ -4,7 +4,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { freeFleetPort, run } from '../../test/command.ts'
+import { run } from '../../test/command.ts'
+import { freeFleetPort } from '../../test/ports.test-support.ts'
 import { openPlace } from '../place.ts'
 
 test('search ranks values and shapes of lines, and a shape is searched by its name', async t => {

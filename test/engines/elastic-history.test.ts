@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { stringify } from 'yaml'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../../bin/samples.ts'
-import { run, start, startUp, until } from '../command.ts'
+import { until } from '../../shared/until.test-support.ts'
+import { run, start, startUp } from '../command.ts'
 import { startElasticsearch } from './elasticsearch.ts'
 
 const LINES = 3_000
 
 test('a history is an index of Elasticsearch; an export from Elasticsearch restores byte for byte', {
-  timeout: 280_000,
+  timeout: 900_000,
 }, async t => {
   const engine = await startElasticsearch(t)
   if (!engine) return
@@ -40,7 +41,7 @@ test('a history is an index of Elasticsearch; an export from Elasticsearch resto
     const { sources } = (await answer.json()) as { sources: { recent?: { lines: number } }[] }
     return sources.reduce((total, { recent }) => total + (recent?.lines ?? 0), 0)
   }
-  await until('all is indexed', async () => (await sum()) === lines, 60_000)
+  await until('all is indexed', async () => (await sum()) === lines)
   t.same(refusals, [], 'sources are told from the first moment on, also while Elasticsearch has no index yet')
 
   const made = await run(['history', '1h', 'now', ...archie])
@@ -60,7 +61,7 @@ test('a history is an index of Elasticsearch; an export from Elasticsearch resto
   const copy = join(dir, 'copy')
   // Killed in the middle, wherever that is: started again it goes on.
   const killed = start(['incident', 'export', '--config', config, '--to', copy])
-  await until('it has begun to write', () => existsSync(join(copy, 'segments')), 30_000)
+  await until('it has begun to write', () => existsSync(join(copy, 'segments')))
   killed.kill('SIGKILL')
   const exported = await run(['incident', 'export', '--config', config, '--to', copy])
   t.equal(exported.code, 0, exported.stderr)
@@ -72,5 +73,5 @@ test('a history is an index of Elasticsearch; an export from Elasticsearch resto
 
   const dropped = await run(['history', 'drop', id, ...archie])
   t.equal(dropped.code, 0, dropped.stderr)
-  await until('its index is gone', async () => (await count(index)) === -1, 30_000)
+  await until('its index is gone', async () => (await count(index)) === -1)
 })

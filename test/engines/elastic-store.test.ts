@@ -8,7 +8,7 @@ import { testEventStore } from '../../shared/stores.contract.ts'
 import { startElasticsearch } from './elasticsearch.ts'
 import { temporaryFolder } from './engine-process.ts'
 
-test('Elasticsearch keeps the promises of every event store', { timeout: 300_000 }, async t => {
+test('Elasticsearch keeps the promises of every event store', { timeout: 900_000 }, async t => {
   const engine = await startElasticsearch(t)
   if (!engine) return
   let places = 0

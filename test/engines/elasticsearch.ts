@@ -9,8 +9,9 @@ import { copyFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { freePort } from '../ports.test-support.ts'
 import { builtOnce } from './cache.ts'
-import { EngineProcess, freePort, JAVA_ARGS, quickPlace, temporaryFolder } from './engine-process.ts'
+import { EngineProcess, JAVA_ARGS, quickPlace, temporaryFolder } from './engine-process.ts'
 import { copyDependencies, findJdk, run, unlessToolMissing } from './tools.ts'
 
 const JDK_VERSION_MIN = 21

@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { statfsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -108,26 +107,4 @@ export async function temporaryFolder(t: Test, name: string, place = tmpdir()): 
   const folder = await mkdtemp(join(place, `bucktail-${name}-`))
   t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
-}
-
-// Below those that systems give to outgoing connections: while a server is down, a client that tries its port would
-// otherwise now and then get that very port for itself, and the server could not have it back.
-const PORT_MIN = 15_000
-const PORT_MAX = 30_000
-const PORT_TRIES_MAX = 50
-
-/** Free now; somebody else may take it before the engine does, then that says so and the test fails. */
-export async function freePort(): Promise<number> {
-  for (let tries = 1; ; tries++) {
-    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN))
-    const server = createServer().listen(port, '127.0.0.1')
-    try {
-      await once(server, 'listening')
-      return port
-    } catch (error) {
-      if (tries >= PORT_TRIES_MAX) throw error
-    } finally {
-      await new Promise(resolve => server.close(resolve))
-    }
-  }
 }

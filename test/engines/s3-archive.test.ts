@@ -5,14 +5,15 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { stringify } from 'yaml'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../../bin/samples.ts'
-import { freeFleetPort, run } from '../command.ts'
+import { run } from '../command.ts'
+import { freeFleetPort } from '../ports.test-support.ts'
 import { faultyProxy } from './faulty-proxy.test-support.ts'
 import { startS3Proxy } from './s3proxy.ts'
 
 const LINES = 8_000
 const BUCKET = 'logs'
 
-test('lines go to a bucket through faults, and come back from it byte for byte', { timeout: 280_000 }, async t => {
+test('lines go to a bucket through faults, and come back from it byte for byte', { timeout: 900_000 }, async t => {
   const engine = await startS3Proxy(t)
   if (!engine) return
   await mkdir(join(engine.dataFolder, BUCKET))

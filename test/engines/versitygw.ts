@@ -2,8 +2,9 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { freePort } from '../ports.test-support.ts'
 import { builtOnce } from './cache.ts'
-import { EngineProcess, freePort, temporaryFolder } from './engine-process.ts'
+import { EngineProcess, temporaryFolder } from './engine-process.ts'
 import type { S3Engine } from './s3-engine.ts'
 import { goInstall, unlessToolMissing } from './tools.ts'
 
