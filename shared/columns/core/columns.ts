@@ -12,7 +12,7 @@
 //   A later time stamp is two integer columns (kind 1): seconds, then fraction. Texts end with a line feed each.
 
 import { firstVariable } from './lines.ts'
-import { div, equal, type i32, leadingZeros, load8, load32, mul, store8, store32, zero } from './memory.ts'
+import { div, equal, type i32, leadingZeros, load8, load32, mul, store32, storePlane, zero } from './memory.ts'
 import {
   aligned,
   CLASSES,
@@ -135,6 +135,7 @@ function putColumn(count: i32): void {
   const modelShape = load32(shapes)
   if ((modelShape & LATER) !== 0) {
     putDescriptor(KIND_INTEGER)
+    measureIntegers(count)
     putIntegers(count, 0)
     return
   }
@@ -169,6 +170,7 @@ function putColumn(count: i32): void {
   }
   const isInteger: i32 = isNumber !== 0 && (hasZeros === 0 || isEqualLong !== 0) ? 1 : 0
   const width: i32 = hasZeros !== 0 ? modelLength : 0
+  if (isInteger !== 0) measureIntegers(count)
   if (isInteger !== 0 && areSmall(count) !== 0) {
     putDescriptor(KIND_INTEGER)
     putIntegers(count, width)
@@ -213,37 +215,46 @@ function putPrefix(start: i32, length: i32): void {
   putText(DESCRIPTORS, start, length)
 }
 
-/** 1 if the integers take little as they are: under 1.3 bytes as varints of deltas, or all below 256. */
-function areSmall(count: i32): i32 {
-  let bytes: i32 = 0
-  let isByte: i32 = 1
-  let former = load32(integers)
-  for (let k: i32 = 0; k < count; k++) {
-    const value = load32(integers + k * 4)
-    bytes += varintBytes(zigzag((value - former) | 0))
-    if (value > 255) isByte = 0
-    former = value
-  }
-  return isByte !== 0 || bytes * 10 < count * 13 ? 1 : 0
-}
+/** Of the integers at hand: bits of all of them, of all differences, which bits there are, bytes of these as varints. */
+let bits: i32 = 0
+let deltaBits: i32 = 0
+let all: i32 = 0
+let allDeltas: i32 = 0
+let deltaBytes: i32 = 0
 
-/** The body of an integer column. */
-function putIntegers(count: i32, width: i32): void {
-  let bits: i32 = 0
-  let deltaBits: i32 = 0
-  let all: i32 = 0
-  let allDeltas: i32 = 0
-  const first = load32(integers)
-  let former = first
+function measureIntegers(count: i32): void {
+  let bitsSum: i32 = 0
+  let deltaBitsSum: i32 = 0
+  let bytesSum: i32 = 0
+  let any: i32 = 0
+  let anyDelta: i32 = 0
+  let former = load32(integers)
   for (let k: i32 = 0; k < count; k++) {
     const value = load32(integers + k * 4)
     const delta = zigzag((value - former) | 0)
     former = value
-    bits += 32 - leadingZeros(value)
-    deltaBits += 32 - leadingZeros(delta)
-    all |= value
-    allDeltas |= delta
+    bitsSum += 32 - leadingZeros(value)
+    deltaBitsSum += 32 - leadingZeros(delta)
+    bytesSum += varintBytes(delta)
+    any |= value
+    anyDelta |= delta
   }
+  bits = bitsSum
+  deltaBits = deltaBitsSum
+  deltaBytes = bytesSum
+  all = any
+  allDeltas = anyDelta
+}
+
+/** 1 if the integers, measured, take little as they are: under 1.3 bytes as varints of deltas, or all below 256. */
+function areSmall(count: i32): i32 {
+  return (all & -256) === 0 || deltaBytes * 10 < count * 13 ? 1 : 0
+}
+
+/** The body of an integer column, measured before. */
+function putIntegers(count: i32, width: i32): void {
+  const first = load32(integers)
+  let former = first
   const isDelta: i32 = (all < 256 ? deltaBits * 4 < bits * 3 : deltaBits < bits) ? 1 : 0
   let planes = (39 - leadingZeros(isDelta !== 0 ? allDeltas : all)) >> 3
   if (planes > 1 && (isDelta !== 0 ? deltaBits : bits) < count * 7) planes = VARINTS
@@ -267,8 +278,7 @@ function putIntegers(count: i32, width: i32): void {
     return
   }
   for (let plane: i32 = 0; plane < planes; plane++) {
-    const shift = plane * 8
-    for (let k: i32 = 0; k < count; k++) store8(at + k, load32(integers + k * 4) >>> shift)
+    storePlane(at, integers, count, plane * 8)
     at += count
   }
   setStreamEnd(INTEGERS, at)
@@ -318,8 +328,7 @@ function tryDictionary(count: i32, share: i32): i32 {
   let at = streamEnd(ENTRY_IDS)
   const planes: i32 = idPlanes(entryCount)
   for (let plane: i32 = 0; plane < planes; plane++) {
-    const shift = plane * 8
-    for (let k: i32 = 0; k < count; k++) store8(at + k, load32(entryIds + k * 4) >>> shift)
+    storePlane(at, entryIds, count, plane * 8)
     at += count
   }
   setStreamEnd(ENTRY_IDS, at)
@@ -370,7 +379,7 @@ function tryNumeral(count: i32, prefix: i32, modelStart: i32, modelLength: i32, 
   return 1
 }
 
-/** The number in the digits behind `skip` bytes of each value; `digits` 0: all of them. */
+/** The number in the digits behind `skip` bytes of each value, measured; `digits` 0: all of them. */
 function takeDigits(count: i32, skip: i32, digits: i32): void {
   for (let k: i32 = 0; k < count; k++) {
     const begin = load32(starts + k * 4)
@@ -380,6 +389,7 @@ function takeDigits(count: i32, skip: i32, digits: i32): void {
     for (let at = start; at < end; at++) value = mul(value, 10) + load8(at) - 48
     store32(integers + k * 4, value)
   }
+  measureIntegers(count)
 }
 
 /** Upper bounds of what `putColumn` writes, for `variableTotal` values of `textBytes` bytes in all. */

@@ -41,13 +41,14 @@ export function reserve(end: i32): void {
 }
 
 @inline export function equal(a: i32, b: i32, count: i32): i32 {
+  if (count <= 16) return (equalsAt(a, b) | (-1 << count)) == -1 ? 1 : 0
   return sameBytes(a, b, count) == count ? 1 : 0
 }
 
-@inline export function sameBytes(a: i32, b: i32, count: i32): i32 {
+export function sameBytes(a: i32, b: i32, count: i32): i32 {
   let i: i32 = 0
   do {
-    const equals = i8x16.bitmask(i8x16.eq(v128.load(<usize>(a + i)), v128.load(<usize>(b + i))))
+    const equals = equalsAt(a + i, b + i)
     i += <i32>ctz(~equals)
     // All sixteen, of which some may lie behind.
     if (equals != 0xffff) return i < count ? i : count
@@ -58,6 +59,26 @@ export function reserve(end: i32): void {
 @inline export function copy(to: i32, from: i32, count: i32): void {
   v128.store(<usize>to, v128.load(<usize>from))
   for (let i: i32 = 16; i < count; i += 16) v128.store(<usize>(to + i), v128.load(<usize>(from + i)))
+}
+
+@inline function equalsAt(a: i32, b: i32): i32 {
+  return i8x16.bitmask(i8x16.eq(v128.load(<usize>a), v128.load(<usize>b)))
+}
+
+export function storePlane(to: i32, from: i32, count: i32, shift: i32): void {
+  const low = i32x4.splat(255)
+  for (let k: i32 = 0; k < count; k += 16) {
+    const at = <usize>(from + (k << 2))
+    const a = i16x8.narrow_i32x4_u(
+      v128.and(i32x4.shr_u(v128.load(at), shift), low),
+      v128.and(i32x4.shr_u(v128.load(at, 16), shift), low),
+    )
+    const b = i16x8.narrow_i32x4_u(
+      v128.and(i32x4.shr_u(v128.load(at, 32), shift), low),
+      v128.and(i32x4.shr_u(v128.load(at, 48), shift), low),
+    )
+    v128.store(<usize>(to + k), i8x16.narrow_i16x8_u(a, b))
+  }
 }
 
 export function lineEnd(from: i32): i32 {

@@ -89,6 +89,11 @@ export function copy(to: i32, from: i32, count: i32): void {
   else bytes.copyWithin(to, from, from + count)
 }
 
+/** Of `count` words at `from` the byte that begins at bit `shift`. The WebAssembly form writes up to 15 bytes too many. */
+export function storePlane(to: i32, from: i32, count: i32, shift: i32): void {
+  for (let k = 0; k < count; k++) bytes[to + k] = words[(from >> 2) + k] >>> shift
+}
+
 /** Where the next line feed stands, from `from` on: the caller has put one behind whatever may lack it. */
 export function lineEnd(from: i32): i32 {
   let at = from

@@ -5,7 +5,7 @@
 import { jumpFrom, miss, NO_VARIABLE } from './jumps.ts'
 import { firstVariable, lineStart, variableCount } from './lines.ts'
 import { equal, type i32, lineEnd, load8, load32, sameBytes } from './memory.ts'
-import { fieldEnd, isForbidden, putQuoted, putWord, variableAt } from './scan.ts'
+import { fieldEnd, isForbidden, numberAt, putNumber, putQuoted, putWord, variableAt } from './scan.ts'
 import { formatKind, KIND_SYSLOG, readStamp, readSyslog, stampDigits, stampEnd, stampFormat } from './stamps.ts'
 import { representative } from './templates.ts'
 import { JSON_FIELDS_MAX } from './tokens.ts'
@@ -13,6 +13,7 @@ import {
   beginLine,
   LATER,
   LENGTH_MASK,
+  NUMBER,
   nextVariable,
   putStamp,
   STAMP,
@@ -46,8 +47,7 @@ export function predictWords(from: i32, template: i32): i32 {
     const modelStart: i32 = isEnd !== 0 ? lineStart(other + 1) : load32(model)
     const count = modelStart - staticAt
     let difference: i32 = 0
-    const same = sameBytes(at, staticAt, count)
-    if (same === count) {
+    if (equal(at, staticAt, count) !== 0) {
       at += count
       if (isEnd !== 0) {
         setNextVariable(variable)
@@ -67,7 +67,7 @@ export function predictWords(from: i32, template: i32): i32 {
       }
       difference = (load8(at) + NO_VARIABLE) | 0
     } else {
-      at += same
+      at += sameBytes(at, staticAt, count)
       difference = load8(at)
     }
     const before = (variable - first) / VARIABLE_BYTES
@@ -130,6 +130,11 @@ function readVariable(start: i32, variable: i32, shape: i32): i32 {
     if (isStampOf(start, shape) === 0) return 0
     variableEnd = stampEnd
     return putStamp(variable, start)
+  }
+  const digits: i32 = (shape & NUMBER) !== 0 ? numberAt(start) : 0
+  if (digits !== 0) {
+    variableEnd = start + digits
+    return putNumber(variable, start, digits)
   }
   const end = variableAt(start)
   if (end === 0) return 0

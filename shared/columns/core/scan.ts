@@ -86,7 +86,28 @@ export function putWord(at: i32, start: i32, end: i32): i32 {
   return at + VARIABLE_BYTES
 }
 
-/** The same for one that never is a number: what stood in quotes, the rest of a line. */
+/**
+ * How many digits the variable at `start` has if it is a number and what follows leaves no doubt; 0 if it may still be one:
+ * `variableAt` knows.
+ */
+export function numberAt(start: i32): i32 {
+  let at = start
+  let kind = load8(CLASSES + load8(at))
+  while (kind === DIGIT_FIELD && at - start < 10) kind = load8(CLASSES + load8(++at))
+  return at - start < 10 && (kind & (isJoining !== 0 ? WORD | JOINER : WORD)) === 0 ? at - start : 0
+}
+
+/** Writes the number of `length` digits at `start`; the place after it. */
+export function putNumber(at: i32, start: i32, length: i32): i32 {
+  let value: i32 = 0
+  for (let i = start; i < start + length; i++) value = mul(value, 10) + load8(i) - 48
+  store32(at, start)
+  store32(at + 4, length | NUMBER)
+  store32(at + 8, value)
+  return at + VARIABLE_BYTES
+}
+
+/** Writes a variable that never is a number: what stood in quotes, the rest of a line. */
 export function putQuoted(at: i32, start: i32, end: i32): i32 {
   store32(at, start)
   store32(at + 4, end - start)

@@ -1,5 +1,5 @@
 // The streams being written: bytes, varints, text. Room is made by the encoder beforehand, so nothing here checks.
-import { copy, type i32, load32, store8, store32 } from './memory.ts'
+import { copy, type i32, leadingZeros, load32, mul, store8, store32 } from './memory.ts'
 import { DESCRIPTORS, STREAMS } from './places.ts'
 
 export function streamBegin(stream: i32): i32 {
@@ -36,17 +36,9 @@ export function putDescriptor(value: i32): void {
   setStreamEnd(DESCRIPTORS, putVarint(streamEnd(DESCRIPTORS), value))
 }
 
-/** Bytes of a varint. */
+/** Bytes of a varint: one for each seven bits that were begun. */
 export function varintBytes(value: i32): i32 {
-  return (value & -128) === 0
-    ? 1
-    : (value & -16384) === 0
-      ? 2
-      : (value & -2097152) === 0
-        ? 3
-        : (value & -268435456) === 0
-          ? 4
-          : 5
+  return (mul(31 - leadingZeros(value | 1), 9) + 73) >> 6
 }
 
 export function putText(stream: i32, from: i32, count: i32): void {
