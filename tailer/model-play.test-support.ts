@@ -1,4 +1,4 @@
-// Plays stories of the model, some beside each other, until so many steps are done or one is wrong.
+// Plays stories of the model, some beside each other, until so many steps are done and so much time is over, or one is wrong.
 import type { Test } from 'tap'
 import { Story } from './model-story.test-support.ts'
 
@@ -6,15 +6,16 @@ const CHAPTER_STEPS = 400
 /** One waits while another one works. */
 const STORIES_AT_ONCE = 4
 
-export async function play(t: Test, firstSeed: number, steps: number): Promise<void> {
-  t.comment(`MODEL_SEED=${firstSeed} MODEL_STEPS=${steps}`)
+export async function play(t: Test, firstSeed: number, steps: number, msLeast = 0): Promise<void> {
+  t.comment(`MODEL_SEED=${firstSeed} MODEL_STEPS=${steps}${msLeast > 0 ? ` and at least ${msLeast / 60_000} min` : ''}`)
+  const endMs = performance.now() + msLeast
   const sums = { steps: 0, tokens: 0, kills: 0, powerCuts: 0, destroyed: 0, missing: 0 }
   let begun = 0
   let isWrong = false
   const tell = async () => {
-    while (begun < steps && !isWrong) {
+    while (!isWrong && (begun < steps || performance.now() < endMs)) {
       const seed = firstSeed + begun / CHAPTER_STEPS
-      const count = Math.min(CHAPTER_STEPS, steps - begun)
+      const count = begun < steps ? Math.min(CHAPTER_STEPS, steps - begun) : CHAPTER_STEPS
       begun += count
       const story = new Story(seed)
       const wrong = await story

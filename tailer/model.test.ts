@@ -9,8 +9,10 @@ import { test } from 'tap'
 import { play } from './model-play.test-support.ts'
 
 const { MODEL_SEED, MODEL_STEPS, BUCKTAIL_TEST_LONG } = process.env
-const STEPS = Number(MODEL_STEPS ?? (BUCKTAIL_TEST_LONG ? 1_500_000 : 5_000))
+const STEPS = Number(MODEL_STEPS ?? 5_000)
+const LONG_MS = 110 * 60_000
+const isLong = BUCKTAIL_TEST_LONG !== undefined && MODEL_STEPS === undefined
 
 test('no token twice, none missing, every loss named', { timeout: 24 * 3600_000 }, async t => {
-  await play(t, Number(MODEL_SEED ?? Date.now() % 1_000_000_000), STEPS)
+  await play(t, Number(MODEL_SEED ?? Date.now() % 1_000_000_000), STEPS, isLong ? LONG_MS : 0)
 })
