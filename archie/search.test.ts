@@ -246,7 +246,7 @@ test('while thousands of packets that lie in memory are searched, others are hea
   const heartbeat = setInterval(() => heard++, 1)
   const startMs = performance.now()
   let turns = 0
-  while (performance.now() - startMs < 500) {
+  while (performance.now() - startMs < 500 || turns < 10) {
     for await (const _ of searchFresh(fresh, asked, () => undefined));
     turns++
   }

@@ -9,7 +9,8 @@ export type OpenObjects = (t: Test) => Promise<() => ObjectStore>
 const WRITERS = 12
 const ROUNDS = 8
 
-export function testObjectStore(t: Test, place: OpenObjects): void {
+/** @param hasLongList  false where a place differs only in how content comes and goes: that takes a thousand objects */
+export function testObjectStore(t: Test, place: OpenObjects, { hasLongList = true } = {}): void {
   const promise = (title: string, body: (t: Test, open: () => ObjectStore) => Promise<void>) =>
     t.test(title, async t => body(t, await place(t)))
 
@@ -79,6 +80,7 @@ export function testObjectStore(t: Test, place: OpenObjects): void {
     }
   })
 
+  if (!hasLongList) return
   promise('a listing is whole and sorted, however long', async (t, open) => {
     const objects = open()
     const keys = Array.from({ length: 1234 }, (_, n) => `many/${String((n * 7919) % 1234).padStart(6, '0')}`)

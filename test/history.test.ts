@@ -91,7 +91,7 @@ const WHOLE = { sinceNs: 0n, untilNs: BigInt(BUCKET + 100 * 86_400) * NS, by: 'a
 async function built(place: Place, id: string, ...workers: Jobs[]) {
   const end = new AbortController()
   const running = workers.map(worker => worker.run(end.signal))
-  const deadline = performance.now() + 60_000
+  const deadline = performance.now() + 150_000
   while ((await place.histories.status(id)).state !== 'done') {
     if (performance.now() > deadline) throw new Error(`not built: ${JSON.stringify(await place.histories.status(id))}`)
     await new Promise(resolve => setTimeout(resolve, 20))
