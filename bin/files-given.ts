@@ -1,8 +1,10 @@
-// The files and globs of a command line: which can be read, and one sentence for each that cannot.
+// The files and globs of a command line: which can be read, and one sentence for each that cannot. And those of the settings.
 import { accessSync, constants, globSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import picomatch from 'picomatch'
-import { isBelow } from '../tailer/find-files.ts'
+import type { Settings } from '../config/schema.ts'
+import { realDisk } from '../shared/real-disk.ts'
+import { FileFinder, isBelow } from '../tailer/find-files.ts'
 import { reasonOf } from './fail.ts'
 
 export interface FilesGiven {
@@ -38,6 +40,19 @@ export function filesGiven(given: string[], own: string[]): FilesGiven {
   }
   result.files = [...new Set(result.files)].sort()
   return result
+}
+
+/** What the settings name now, as the tailer finds it. What is not there yet is no mistake: the tailer waits for it. */
+export async function filesOfSettings(
+  { files, exclude }: Pick<Settings['tailer'], 'files' | 'exclude'>,
+  own: string[],
+): Promise<string[]> {
+  const rules = files.map(rule => ({ path: resolve(typeof rule === 'string' ? rule : rule.path) }))
+  const excluded = exclude.map(glob => resolve(glob))
+  // The tailer says what it cannot look at.
+  const parts = { disk: realDisk, onTrouble: () => undefined, onOwn: () => undefined }
+  const found = await new FileFinder(rules, own, excluded, parts).find()
+  return [...found.values()].filter(({ isSibling }) => !isSibling).map(({ path }) => path)
 }
 
 /** Whether the glob could name something in the folder. */

@@ -46,6 +46,21 @@ test('real logs and odd files: every line is found once, every file comes back, 
   await checkFiles(t, files, join(dir, 'data'))
 })
 
+test('files that only the settings name are read, and told in the report, like those of the command line', async t => {
+  const dir = t.testdir({ 'a.log': 'one\ntwo\n', 'a.log.1': 'zero\n', logs: { 'b.log': 'three\n', 'c.tmp': 'four\n' } })
+  const settings = {
+    tailer: { files: [join(dir, 'a.log'), { path: 'logs/*', app: 'b' }, 'none.log'], exclude: ['**/*.tmp'] },
+  }
+  writeFileSync(join(dir, 'bucktail.yaml'), JSON.stringify(settings))
+  const args = ['up', '--once', '--data', 'd', '--config', 'bucktail.yaml', '--port', String(await freeFleetPort())]
+  const { code, stdout, stderr } = await run(args, { cwd: dir })
+  t.equal(code, 0, stderr)
+  t.match(stdout.toString(), 'read 2 files, 3 lines')
+  for (const path of ['a.log', 'logs/b.log']) t.match(stdout.toString(), join(dir, path))
+  const again = await run([...args, 'a.log'], { cwd: dir })
+  t.match(again.stdout.toString(), 'read 2 files, 3 lines', 'named twice, it is one file')
+})
+
 test('a glob over the folder in which the data folder lies never reads what we write ourselves', async t => {
   const dir = t.testdir({ 'app.log': 'one\ntwo\n', deep: { 'other.log': 'three\n' } })
   const data = join(dir, 'data')

@@ -11,7 +11,7 @@ import { askArchie } from '../archie-place.ts'
 import type { OnceProgress } from '../child-messages.ts'
 import { type FolderLock, lockAfterFormerRun, lockFolder, openDataFolder, ownFolders } from '../data-folder.ts'
 import { EXIT, failure, reasonOf, usageError } from '../fail.ts'
-import { type FilesGiven, filesGiven } from '../files-given.ts'
+import { type FilesGiven, filesGiven, filesOfSettings } from '../files-given.ts'
 import { ARCHIE_PORT, checkPortsFree, type FleetPlan, planFleet } from '../fleet-here.ts'
 import { makeKeys } from '../keyring.ts'
 import { type OnceReport, reportOnce, sourcesSnapshot, waitUntilAllIsThere } from '../once-report.ts'
@@ -57,6 +57,8 @@ export async function up(given: string[], flags: Flags): Promise<number> {
   for (const { where, message } of loaded.warnings) process.stderr.write(`bucktail: ${where}: ${message}\n`)
   const data = resolve(loaded.settings.data)
   const files = chosenFiles(given, flags, loaded, data)
+  const named = await filesOfSettings(loaded.settings.tailer, ownFolders(data))
+  files.files = [...new Set([...files.files, ...named])].sort()
 
   keepFilesPrivate()
   openDataFolder(data)
