@@ -143,7 +143,7 @@ test('a short copy that ends in the middle of a line is known by its whole lines
   const b = await bench(t)
   const path = join(b.logFolder, 'app.log')
   await writeFile(path, lines(0, 10))
-  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, 'app.log*') }], holdBackMs: 200 })
+  const { tailer, stop } = await b.start({ files: [{ path: join(b.logFolder, 'app.log*') }], holdBackMs: 1_000 })
   await until('read', () => tailer.status().linesRead === 10)
   await writeFile(`${path}.1`, lines(0, 3).slice(0, -40))
   await until('held back', () => tailer.status().heldBack.length === 1)
