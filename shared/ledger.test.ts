@@ -1,6 +1,5 @@
 import { test } from 'tap'
 import { computeLedger, type LedgerInputs } from './ledger.ts'
-import { renderLedger } from './ledger-text.ts'
 import type { GivenUp, Gone, Manifest } from './manifest.ts'
 import type { IdRun, TailerContact } from './messages.ts'
 import { type Range, RangeSet } from './ranges.ts'
@@ -320,31 +319,5 @@ test('archived and gone from the index by age is expired; archived and missing i
     ).rows[0]
   t.equal(of(20).state, 'expired')
   t.match(of(10), { state: 'waiting', note: /not in the index/ })
-  t.end()
-})
-
-test('the table is aligned, complete, and harmless on a terminal', t => {
-  const text = renderLedger(
-    computeLedger(
-      inputs({
-        contacts: [contact({ size: 900, ...away }), { ...contact(), tailer: 'b'.repeat(32), report: undefined }],
-        manifests: [manifest(10, 1, 3, 0, 300)],
-        index: holds([[0, 300]], [[1, 4]]),
-        inventories: [listing('b0', 20, run(4, 1))],
-        unreachable: ['b2:7720'],
-      }),
-    ),
-  )
-  t.match(text, /host +file +source +size +read/)
-  t.match(text, /web1 +\/var\/log\/app\.log +c0ffee00 +900 +300 +300/)
-  t.match(text, /1 open hole$/m)
-  t.match(
-    text,
-    /open +web1 {2}\/var\/log\/app\.log {2}source c0ffee00 {2}offsets 300 to 900 \(600 bytes\): not delivered/,
-  )
-  t.match(text, /not reachable: b2:7720/)
-  const sly = computeLedger(inputs({ index: holds([[0, 300]], [[1, 4]]) }))
-  sly.rows[0].path = '/var/log/\x1b[2Jx\n'
-  t.notMatch(renderLedger(sly), /\x1b/)
   t.end()
 })

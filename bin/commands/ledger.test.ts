@@ -10,6 +10,7 @@ import { realRandom, realWorld } from '../../shared/real-world.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
 import { textLog } from '../../shared/text-log.ts'
 import { run } from '../../test/command.ts'
+import { ledgerText } from './ledger.ts'
 
 const keys = mintNodeKeys(realRandom)
 const world = realWorld({ log: textLog(process.stderr, 'error') })
@@ -67,4 +68,44 @@ test('a decision without a host, a reason or an archive is refused with what to 
     stderr: 'is no data folder',
   })
   t.equal((await run(['ledger', '--data', data])).code, 3, 'nothing was decided')
+})
+
+test('the text tells every row, what is not complete, each hole with its range or packets, and is harmless on a terminal', t => {
+  const sums = { size: 900, read: 300, packed: 300, heldTwice: 300, indexed: 300, archived: 0, lines: 3 }
+  const text = ledgerText({
+    rows: [{ ...sums, host: 'web1', path: '/var/log/\x1b[2Jx\n', source: 'c0ffee00c0ff', state: 'hole' }],
+    totals: sums,
+    holes: [
+      { host: 'web1', path: '/log/a', from: 300, to: 900, reason: 'not delivered', state: 'open' },
+      {
+        host: 'web1',
+        path: '',
+        epoch: '1-aa',
+        sequences: [
+          [4, 5],
+          [7, 10],
+        ],
+        reason: 'gone',
+        state: 'open',
+      },
+    ],
+    ...{
+      buckets: [],
+      completeBuckets: 7,
+      alarms: ['look \x07here'],
+      unreachable: ['b2:7720'],
+      behindBytes: 0,
+      openHoles: 2,
+    },
+  } as unknown as Ledger)
+  t.match(text, /host +file +source +bytes +read/)
+  t.match(text, /web1 +\/var\/log\/.* c0ffee00 +900 +300 +300/)
+  t.match(text, '7 buckets complete')
+  t.match(text, 'hole, open: web1 /log/a, bytes 300–900: not delivered')
+  t.match(text, 'hole, open: web1, packets 4, 7–9 of epoch 1-aa: gone')
+  t.match(text, 'not asked: b2:7720')
+  t.match(text, '2 open holes')
+  // Colours are ours.
+  t.notMatch(text.replace(/\x1b\[\d*m/g, ''), /[\x00-\x09\x0b-\x1f]/)
+  t.end()
 })

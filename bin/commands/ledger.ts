@@ -4,13 +4,16 @@ import { EXIT } from '../fail.ts'
 import { openPlace, type PlaceFlags } from '../place.ts'
 import { bold, counted, dim, escapeControls, Output, size, table } from '../terminal.ts'
 
+/** Of the packets that one hole names. */
+const RANGES_SHOWN_MAX = 10
+
 export async function ledger(flags: PlaceFlags & { json?: boolean }): Promise<number> {
   const place = await openPlace(flags)
   const output = new Output()
   try {
     const found = await place.ledger()
     if (flags.json) await output.line(JSON.stringify(found))
-    else await output.write(readable(found))
+    else await output.write(ledgerText(found))
     await output.flush()
     return found.openHoles > 0 ? EXIT.holes : EXIT.fine
   } finally {
@@ -18,7 +21,8 @@ export async function ledger(flags: PlaceFlags & { json?: boolean }): Promise<nu
   }
 }
 
-function readable(ledger: Ledger): string {
+/** For eyes: names of files may hold anything, and are escaped. */
+export function ledgerText(ledger: Ledger): string {
   const { rows, totals, holes, behindBytes, alarms, unreachable, buckets, completeBuckets } = ledger
   const out = [
     table(
@@ -59,9 +63,17 @@ function sums(row: Ledger['totals']): number[] {
   return [bytes, read, packed, heldTwice, indexed, archived, lines]
 }
 
-function holeLine({ host, path, from, to, reason, state, decision }: Hole): string {
-  const range = from === undefined ? 'an unknown range' : `bytes ${from}–${to ?? 'unknown'}`
+function holeLine({ host, path, from, to, epoch, sequences, reason, state, decision }: Hole): string {
+  const bytes = from === undefined ? 'an unknown range' : `bytes ${from}–${to ?? 'unknown'}`
+  const range = sequences === undefined ? bytes : `packets ${numbersText(sequences)} of epoch ${epoch}`
   const who =
     decision === undefined ? '' : ` (${decision.who}, ${new Date(decision.atMs).toISOString()}: ${decision.why})`
-  return escapeControls(`hole, ${state}: ${host} ${path}, ${range}: ${reason}${who}`)
+  return escapeControls(`hole, ${state}: ${host}${path === '' ? '' : ` ${path}`}, ${range}: ${reason}${who}`)
+}
+
+function numbersText(ranges: [low: number, end: number][]): string {
+  const texts = ranges
+    .slice(0, RANGES_SHOWN_MAX)
+    .map(([low, end]) => (end - low === 1 ? `${low}` : `${low}–${end - 1}`))
+  return texts.join(', ') + (ranges.length > RANGES_SHOWN_MAX ? ' …' : '')
 }

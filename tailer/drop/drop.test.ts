@@ -2,7 +2,6 @@ import { appendFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { computeLedger } from '../../shared/ledger.ts'
-import { renderLedger } from '../../shared/ledger-text.ts'
 import { isManifestGenuine } from '../../shared/manifest.ts'
 import { until } from '../../shared/until.test-support.ts'
 import { bench } from '../tailer.test-support.ts'
@@ -40,7 +39,6 @@ test('dropped lines are counted by rule in status and manifests, and the offsets
     ledger.rows.map(row => row.dropped),
     [[{ rule: 'noise', lines: 10, bytes }]],
   )
-  t.match(renderLedger(ledger), `10 lines, ${bytes} bytes by noise`)
 })
 
 test('a file with dropped lines is known again after a restart and a rotation: nothing is read twice', async t => {
