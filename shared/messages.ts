@@ -95,8 +95,8 @@ type Nothing = Record<string, never>
 export interface Asks {
   // ── tailer → buck ────────────────────────────────────────────────────────────────────────────────────────────────
   /**
-   * The first request on a link. States what the journal has; refused with 'clone' if another live tailer process uses
-   * the id with another epoch (the buck pings that one first).
+   * The first request on a link, and again when the tailer opens another epoch. States what the journal has; refused with
+   * 'clone' if another live tailer process uses the id with another epoch (the buck pings that one first).
    *   former   per earlier epoch with packets not archived, and the last one: its last sequence in the journal
    *   last     the last sequence of this epoch so far (0: none)
    * Answer:
