@@ -14,9 +14,8 @@ import { pidOf, run, start, startUp } from './command.ts'
 import { Writer } from './writer.ts'
 
 const SEED = Number(process.env.BUCKTAIL_SEED ?? Date.now() % 1_000_000_000)
-const SECONDS = Number(process.env.BUCKTAIL_TEST_SECONDS ?? (process.env.BUCKTAIL_TEST_LONG ? 300 : 12))
-/** What is shown depends on the kills; with fewer lines all of it is read, archived and restored sooner. */
-const LINES_PER_SECOND = process.env.BUCKTAIL_TEST_LONG ? 20_000 : 7_000
+const SECONDS = Number(process.env.BUCKTAIL_TEST_SECONDS ?? (process.env.BUCKTAIL_TEST_LONG ? 300 : 8))
+const LINES_PER_SECOND = 20_000
 const FILES = 3
 const KILLS = Math.max(20, Math.round(SECONDS / 2))
 const ROLES = ['buck0', 'buck1', 'buck2', 'tailer', 'porter', 'archie']
