@@ -58,6 +58,8 @@ export interface Analysis extends LineStamps {
   readonly lineEnds: Uint32Array
   /** By number - 1. */
   readonly templates: readonly AnalysedTemplate[]
+  /** Of all lines that have a template. */
+  readonly variables: number
   variableCount(line: number): number
   /** Offset in the text. */
   variableStart(line: number, index: number): number
@@ -234,7 +236,7 @@ function analysisOf(memory: ArrayBuffer, tokens: Tokens | undefined): Analysis {
   const [
     lines,
     templateCount,
-    ,
+    variables,
     starts,
     templateOf,
     firsts,
@@ -252,13 +254,13 @@ function analysisOf(memory: ArrayBuffer, tokens: Tokens | undefined): Analysis {
   const formatOf = new Uint8Array(templateCount + 1).fill(NO_STAMP)
   for (let k = 0; k < templateCount; k++) {
     const line = words[(table >> 2) + 2 * k]
-    const variables = variableCount(line)
+    const count = variableCount(line)
     formatOf[k + 1] = words[(shapes >> 2) + line] & 255
     let stampVariable = -1
-    for (let i = 0; i < variables && stampVariable < 0; i++) {
+    for (let i = 0; i < count && stampVariable < 0; i++) {
       if ((words[variableAt(line, i) + 1] & (STAMP | LATER)) === STAMP) stampVariable = i
     }
-    templates.push({ count: words[(table >> 2) + 2 * k + 1], line, variables, stampVariable })
+    templates.push({ count: words[(table >> 2) + 2 * k + 1], line, variables: count, stampVariable })
   }
   return {
     lines,
@@ -269,6 +271,7 @@ function analysisOf(memory: ArrayBuffer, tokens: Tokens | undefined): Analysis {
     stampFractions: new Int32Array(memory, fractions, lines),
     formats: formatsAt(memory, formatCount),
     formatOf,
+    variables,
     variableCount,
     variableStart: (line, index) => words[variableAt(line, index)] - HEAP,
     variableLength: (line, index) => words[variableAt(line, index) + 1] & LENGTH_MASK,
