@@ -19,6 +19,8 @@ const PACKETS = 40
 const LEASE_MS = 600
 /** A claim that is taken for dead too soon makes double work, no harm. */
 const CLAIM_MS = 2000
+/** Where the others do come: also on a machine that is busy. */
+const PATIENT_MS = 100_000
 const BUCKET = Math.floor(Date.now() / 10_000) * 10
 
 test('what is a lot is cut by span and hash of tailer; porters and helpers carry it together, each packet once', async t => {
@@ -27,7 +29,7 @@ test('what is a lot is cut by span and hash of tailer; porters and helpers carry
   const archive = new MemoryStore()
   const helper = startHelper(fleet, 'helper', { index, archive })
   const standby = startPorter(fleet, 'porter-b', { index, archive, isSecond: true })
-  const holder = startPorter(fleet, 'porter-a', { index, archive })
+  const holder = startPorter(fleet, 'porter-a', { index, archive, othersMsMax: PATIENT_MS })
   await until('all is archived and told', () => isAllTold(fleet))
   t.equal(holder.porter.status().state, 'working')
   t.equal(index.events.size, TAILERS * PACKETS)
@@ -188,10 +190,10 @@ function startHelper(fleet: SmallFleet, worker: string, { index, archive, kill }
 function startPorter(
   fleet: SmallFleet,
   name: string,
-  stores: Stores & { isSecond?: boolean },
+  stores: Stores & { isSecond?: boolean; othersMsMax?: number },
 ): { porter: Porter; jobs: Jobs } {
   const { world } = fleet
-  const { index, archive, kill, isSecond = false } = stores
+  const { index, archive, kill, isSecond = false, othersMsMax = LEASE_MS } = stores
   const over = <T extends object>(of: T) => kill?.over(of) ?? of
   const objects = over(objectsOf(fleet))
   const board = new TaskBoard(objects, world)
@@ -203,7 +205,7 @@ function startPorter(
     {
       ...{ world, dialer: fleet.dialer('porter'), index: over(index), archive: over(archive) },
       lease: new Lease(objects, { name, leaseMs: LEASE_MS }, world),
-      sharing: { board, worker: name, othersMsMax: LEASE_MS, claimMs: CLAIM_MS },
+      sharing: { board, worker: name, othersMsMax, claimMs: CLAIM_MS },
     },
   )
   const end = new AbortController()
