@@ -134,7 +134,7 @@ export class Sessions {
     await store.noteOpening(tailer, body.machine, body.host)
     const highest = store.highest(tailer, body.epoch)
     const sources = body.wantSources
-      ? await store.sources.recordsOf({ tailer, machine: body.machine }, held => store.readPacket(held))
+      ? await store.sources.recordsOf({ tailer, machine: body.machine }, held => store.reader.packet(held))
       : []
     // After the answer: the tailer is not ready to serve before it has it.
     void world.clock
@@ -253,7 +253,7 @@ export class Sessions {
     if (this.#fetching >= FETCHES_MAX) await new Promise<void>(resolve => this.#fetchesWaiting.push(resolve))
     this.#fetching++
     try {
-      return { body: {}, payload: await this.#parts.store.fetch(ids) }
+      return { body: {}, payload: await this.#parts.store.reader.fetch(ids) }
     } finally {
       this.#fetching--
       this.#fetchesWaiting.shift()?.()

@@ -6,30 +6,23 @@
 //   archived ─▶ log, synced ─▶ marked ─▶ (sweep) sources saved ─▶ file dropped
 import { crc32 } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
-import { CorruptEntryError, type Entry, readEntry } from '../shared/bucket-file.ts'
 import { ClockCheck } from '../shared/clock-check.ts'
 import { RefusedError } from '../shared/link.ts'
-import { type Gone, type Manifest, manifestDigest } from '../shared/manifest.ts'
-import {
-  type Asks,
-  type Bucket,
-  type Epoch,
-  FETCH_BYTES_MAX,
-  type IdRun,
-  type PacketId,
-  type TailerId,
-} from '../shared/messages.ts'
-import { CorruptPacketError, decodePacket, type Packet, packetKey } from '../shared/packet.ts'
-import type { OpenFile, World } from '../shared/world.ts'
+import type { Gone, Manifest } from '../shared/manifest.ts'
+import type { Asks, Bucket, Epoch, IdRun, PacketId, TailerId } from '../shared/messages.ts'
+import { type Packet, packetKey } from '../shared/packet.ts'
+import type { World } from '../shared/world.ts'
 import type { ChangeLog } from './changes.ts'
 import { Damages } from './damages.ts'
 import { DiskFolder } from './disk-folder.ts'
-import { listBuckFiles, readBuckFile } from './folder.ts'
-import { type Held, type HeldFile, Holdings, idRuns, idsOfRun, type Word } from './holdings.ts'
+import { HeldReader } from './held-reader.ts'
+import { type HeldFile, Holdings, idRuns, idsOfRun, type Word } from './holdings.ts'
 import { inventoryPage } from './inventory.ts'
 import { Remembered } from './remembered.ts'
+import { type Scan, scanDisk } from './scan.ts'
 import { goneShape, manifestShape } from './shapes.ts'
 import { SourceTable } from './sources.ts'
+import { goneKey, manifestKey } from './word-keys.ts'
 
 /** Packets received and not yet on a disk. More are refused as 'throttled': the tailer tries another buck. */
 const PENDING_BYTES_MAX = 128 * 1024 * 1024
@@ -68,6 +61,7 @@ export class Store {
   readonly holdings = new Holdings()
   readonly sources = new SourceTable()
   readonly damages: Damages
+  readonly reader: HeldReader
   refused = 0
   foreignFiles = 0
 
@@ -76,6 +70,7 @@ export class Store {
     this.#config = config
     this.#changes = changes
     this.damages = new Damages(world.log)
+    this.reader = new HeldReader({ world, holdings: this.holdings, changes, damages: this.damages })
     this.#clockCheck = new ClockCheck(world.clock, config.bucketSeconds)
     const syncAfterMs = config.bucketSeconds * 1000 + config.syncAfterMs
     this.#disks = config.folders.map(
@@ -91,7 +86,19 @@ export class Store {
       opening: opening => store.sources.noteOpening(opening),
       damage: (path, { position, bytes, reason, torn }) => store.damages.note({ path, position, bytes, reason, torn }),
     })
-    const scans = await Promise.allSettled(store.#disks.map(disk => store.#scanDisk(disk)))
+    const scan: Scan = {
+      disk: world.disk,
+      me: config.name,
+      holdings: store.holdings,
+      sources: store.sources,
+      damages: store.damages,
+      isArchived: id => store.isArchived(id),
+      onOtherContent: id => store.#alarmOnOtherContent(id),
+      onForeignFile: () => {
+        store.foreignFiles++
+      },
+    }
+    const scans = await Promise.allSettled(store.#disks.map(disk => scanDisk(scan, disk)))
     const failed = scans.filter(scan => scan.status === 'rejected')
     if (failed.length === scans.length) throw failed[0].reason
     for (const bucket of store.holdings.buckets()) changes.grew(bucket)
@@ -170,7 +177,7 @@ export class Store {
   /** What the tailer once said of it. */
   async gone(tailer: TailerId, epoch: Epoch, sequence: number): Promise<Gone | undefined> {
     const word = this.holdings.word(goneKey({ tailer, epoch, sequence }))
-    return word && this.#readWord(word, payload => goneShape.parse(unpack(payload)))
+    return word && this.reader.word(word, payload => goneShape.parse(unpack(payload)))
   }
 
   /** A page of what is here of a bucket. @param after `next` of the page before */
@@ -181,54 +188,14 @@ export class Store {
     const gone: Gone[] = []
     for (const word of words) {
       if (word.kind === 'manifest') {
-        const manifest = await this.#readWord(word, payload => manifestShape.parse(unpack(payload)))
+        const manifest = await this.reader.word(word, payload => manifestShape.parse(unpack(payload)))
         if (manifest) manifests.push(manifest)
       } else {
-        const one = await this.#readWord(word, payload => goneShape.parse(unpack(payload)))
+        const one = await this.reader.word(word, payload => goneShape.parse(unpack(payload)))
         if (one) gone.push(one)
       }
     }
     return { tailers, manifests, gone, number, ...(next && { next }) }
-  }
-
-  /** Those of the packets that are here and whole, up to FETCH_BYTES_MAX but at least one. */
-  async fetch(ids: PacketId[]): Promise<Buffer> {
-    const wanted = new Set<Held>()
-    for (const id of ids) {
-      const held = this.holdings.find(id)
-      if (held) wanted.add(held)
-    }
-    // File by file and forward: one pass over each file.
-    const inOrder = [...wanted].sort(
-      (a, b) => a.file.bucket - b.file.bucket || a.file.disk - b.file.disk || a.position - b.position,
-    )
-    const found: Buffer[] = []
-    let bytes = 0
-    let open: { path: string; file: OpenFile } | undefined
-    try {
-      for (const held of inOrder) {
-        if (found.length > 0 && bytes + held.bytes > FETCH_BYTES_MAX) break
-        if (open && open.path !== held.file.path) {
-          await open.file.close()
-          open = undefined
-        }
-        const packet = await this.#whole(held, async () => {
-          open ??= { path: held.file.path, file: await this.#world.disk.open(held.file.path, 'read') }
-          return readEntry(open.file, held.position)
-        })
-        if (!packet) continue
-        found.push(packet.bytes)
-        bytes += packet.bytes.length
-      }
-    } finally {
-      await open?.file.close()
-    }
-    return Buffer.concat(found)
-  }
-
-  /** Undefined if it is damaged or gone. */
-  readPacket(held: Held): Promise<Packet | undefined> {
-    return this.#whole(held, () => this.#readAt(held.file.path, held.position))
   }
 
   /** Remembered durably when it resolves; the files go later. */
@@ -377,54 +344,6 @@ export class Store {
     this.#world.log.error('one packet id with two contents: a cloned or rolled-back machine; both are kept', { ...id })
   }
 
-  async #readAt(path: string, position: number): Promise<Entry> {
-    const file = await this.#world.disk.open(path, 'read')
-    try {
-      return await readEntry(file, position)
-    } finally {
-      await file.close()
-    }
-  }
-
-  /** The packet, or undefined when it is damaged: then it is not held any more, and named. */
-  async #whole(held: Held, read: () => Promise<Entry>): Promise<Packet | undefined> {
-    if (held.file.isDropped) return undefined
-    try {
-      const packet = decodePacket((await read()).payload)
-      const { tailer, epoch } = held.of
-      const isOther = packetKey(packet.header.id) !== packetKey({ ...held, tailer, epoch })
-      if (isOther) throw new CorruptPacketError(`another packet lies here: ${packetKey(packet.header.id)}`)
-      return packet
-    } catch (error) {
-      if (held.file.isDropped) return undefined
-      if (!isDamage(error)) throw error
-      this.holdings.remove(held)
-      this.#found(held.file, held.position, held.bytes, error)
-      return undefined
-    }
-  }
-
-  async #readWord<T>(word: Word, decode: (payload: Buffer) => T): Promise<T | undefined> {
-    const { file, position } = word
-    let entry: Entry
-    try {
-      entry = await this.#readAt(file.path, position)
-    } catch (error) {
-      if (file.isDropped) return undefined
-      if (!isDamage(error)) throw error
-      this.holdings.removeWord(word)
-      this.#found(file, position, 0, error)
-      return undefined
-    }
-    return decode(entry.payload)
-  }
-
-  #found(file: HeldFile, position: number, bytes: number, error: unknown): void {
-    this.damages.note({ path: file.path, position, bytes, reason: (error as Error).message, torn: false })
-    // The inventory is another one now: a porter has to read it again to learn what is missing.
-    this.#changes.grew(file.bucket)
-  }
-
   #mayGo(file: HeldFile): boolean {
     if (!isArchived(file)) return false
     const isEmpty = file.packets.size + file.words.size === 0
@@ -442,7 +361,7 @@ export class Store {
     const dropped = this.#dropping.then(async () => {
       const disk = this.#disks[file.disk]
       if (file.isDropped || disk.isBusy(file.path)) return false
-      const { records, saved } = await this.sources.unsaved(file, held => this.readPacket(held))
+      const { records, saved } = await this.sources.unsaved(file, held => this.reader.packet(held))
       await this.#remembered.rememberSources(records)
       saved()
       if (!mayStillGo() || disk.isBusy(file.path)) return false
@@ -457,81 +376,6 @@ export class Store {
     this.#dropping = dropped.catch(() => undefined) // the caller is told
     return dropped
   }
-
-  async #scanDisk(disk: DiskFolder): Promise<void> {
-    try {
-      await this.#scan(disk.folder, disk.index)
-    } catch (error) {
-      disk.fail(error)
-      throw error
-    }
-  }
-
-  async #scan(folder: string, index: number): Promise<void> {
-    await this.#world.disk.makeFolder(folder)
-    for await (const { path, bucket, me } of listBuckFiles(this.#world.disk, folder)) {
-      if (me !== this.#config.name) {
-        this.foreignFiles++
-        continue
-      }
-      const stat = await this.#world.disk.stat(path)
-      if (!stat) continue
-      const file = this.holdings.file(path, index, bucket, stat.mtimeMs)
-      this.holdings.grow(file, stat.size)
-      try {
-        await this.#scanFile(file)
-      } catch (error) {
-        this.damages.note({ path, position: 0, bytes: stat.size, reason: (error as Error).message, torn: false })
-        // What is in it is not known: it is never dropped.
-        file.unarchived++
-      }
-    }
-  }
-
-  async #scanFile(file: HeldFile): Promise<void> {
-    for await (const item of readBuckFile(this.#world.disk, file.path)) {
-      if (item.kind === 'packet') this.#scanned(file, item.packet, item.position)
-      else if (item.kind === 'word') this.#scannedWord(file, item.entry)
-      else {
-        this.damages.note(item.damage)
-        // Whole, but not for this program to judge: it is never dropped.
-        if (item.kind === 'unknown') file.unarchived++
-      }
-    }
-  }
-
-  #scanned(file: HeldFile, packet: Packet, position: number): void {
-    const { id } = packet.header
-    if (this.holdings.find(id)) return
-    if (this.holdings.sequence(id.tailer, id.epoch, id.sequence)) this.#alarmOnOtherContent(id)
-    const held = this.holdings.add(id, file, position, packet.bytes.length, this.isArchived(id))
-    if (held) this.sources.note(packet, held)
-  }
-
-  #scannedWord(file: HeldFile, entry: Entry): void {
-    const { position } = entry
-    const bytes = entry.payload.length
-    try {
-      if (entry.kind === 'manifest') {
-        const manifest = manifestShape.parse(unpack(entry.payload))
-        this.holdings.addWord({ kind: 'manifest', key: manifestKey(manifest), file, position, bytes })
-      } else if (entry.kind === 'gone') {
-        const key = goneKey(goneShape.parse(unpack(entry.payload)))
-        this.holdings.addWord({ kind: 'gone', key, file, position, bytes })
-      }
-    } catch (error) {
-      const reason = `${entry.kind} cannot be read: ${(error as Error).message}`
-      this.damages.note({ path: file.path, position, bytes, reason, torn: false })
-    }
-  }
-}
-
-function manifestKey(manifest: Manifest): string {
-  return `manifest ${manifestDigest(manifest).toString('hex')}`
-}
-
-function goneKey(gone: { tailer: TailerId; epoch: Epoch; sequence: number }): string {
-  return `gone ${gone.tailer}/${gone.epoch}/${gone.sequence}`
 }
 
 /** Packets, and words: a hole may be named nowhere else, and a porter may be away for longer than the file is kept. */
@@ -543,11 +387,4 @@ function isArchived(file: HeldFile): boolean {
 function ageFromMs(file: HeldFile): number {
   const bucketMs = file.bucket * 1000
   return Math.abs(file.firstArrivalMs - bucketMs) > PLAUSIBLE_MS ? file.firstArrivalMs : bucketMs
-}
-
-/** Trouble with these bytes or this file, not with the process (out of handles, out of memory). */
-function isDamage(error: unknown): boolean {
-  if (error instanceof CorruptEntryError || error instanceof CorruptPacketError) return true
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'EIO' || code === 'ENOENT'
 }
