@@ -16,7 +16,11 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_LEAST) {
 }
 // A tailer's objects are few and short-lived, its text lies outside the heap: the space for young objects stays as small as
 // it is now. That is 30 MB less of the user's machine, and costs nothing (bench/agent.ts).
-if (process.argv[2] === 'tailer') setFlagsFromString('--semi-space-growth-factor=1')
+// It packs and hardly unpacks, so msgpackr's native half, which quickens that, would only cost its loading.
+if (process.argv[2] === 'tailer') {
+  setFlagsFromString('--semi-space-growth-factor=1')
+  process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED ??= 'true'
+}
 modules.enableCompileCache?.()
 const isRole = ['tailer', 'buck', 'porter', 'archie'].includes(process.argv[2])
 const exitCode = isRole ? await (await import('./one-role.ts')).runOneRole(process.argv.slice(2)) : undefined

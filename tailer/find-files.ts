@@ -116,7 +116,7 @@ export class FileFinder {
           else if ((isDeep || matches(path)) && !this.#isExcluded(path)) paths.push(path)
         }
         for (const [n, stat] of (await look.statAll(paths)).entries()) {
-          if (matches(paths[n])) look.take(paths[n], rule, stat, false)
+          if (!isDeep || matches(paths[n])) look.take(paths[n], rule, stat, false)
           if (isDeep && stat?.kind === 'folder') folders.push(paths[n])
         }
       }

@@ -66,6 +66,10 @@ export class SourceTable {
     return this.#sources.values()
   }
 
+  get count(): number {
+    return this.#sources.size
+  }
+
   get(name: string): Source | undefined {
     return this.#sources.get(name)
   }

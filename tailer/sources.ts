@@ -87,6 +87,7 @@ export class Sources {
   /** Own folders that a glob came upon: said once. */
   readonly #passedOver = new Set<string>()
   #undecided = 1
+  #unbegunBytes = 0
   /** A folder told of something since the last rest; ends the one that is. */
   #isStirred = false
   #onStir: () => void = () => undefined
@@ -140,6 +141,10 @@ export class Sources {
     return this.#table.all
   }
 
+  get count(): number {
+    return this.#table.count
+  }
+
   get(name: string): Source | undefined {
     return this.#table.get(name)
   }
@@ -156,6 +161,11 @@ export class Sources {
 
   get knownSets(): string[] {
     return [...this.#table.knownSets]
+  }
+
+  /** In new files that the last look could not read the beginning of: another one may. */
+  get unbegunBytes(): number {
+    return this.#unbegunBytes
   }
 
   /** Names of files held back now. */
@@ -495,6 +505,7 @@ export class Sources {
     const names = new Set(rest.map(file => file.path))
     for (const path of this.#waiting.keys()) if (!names.has(path)) this.#waiting.delete(path)
     let isWhole = !found.isAnyPending
+    this.#unbegunBytes = 0
     for (const file of rest) {
       const set = rotationSet(file.path)
       if (this.#content.isAfterPowerCut && this.#powerCut.isReading(set)) {
@@ -627,7 +638,10 @@ export class Sources {
       const head = await readRedacted(handle, 0, HEAD_BYTES, redactor)
       return { start, head, tail: await readRedacted(handle, Math.max(0, start - TAIL_BYTES), start, redactor) }
     })
-    if (begun === undefined) return
+    if (begun === undefined) {
+      this.#unbegunBytes += file.stat.size
+      return
+    }
     const { start } = begun
     const source = this.#table.draw(file, start, begun.head, begun.tail, isExcluded)
     if (this.#content.isAfterPowerCut && !isExcluded) this.#powerCut.reads(file, source)

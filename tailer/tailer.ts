@@ -113,6 +113,8 @@ export interface TailerStatus extends TailerReport {
   heldBack: string[]
   /** Files and sources of which the last look could not say yet what becomes of them. */
   undecided: number
+  /** In new files that could not be read when last looked at. */
+  unbegunBytes: number
   /** Rotated files that are read to their ends, with all of them synced in the journal. */
   settled: string[]
   damagedEntries: number
@@ -134,8 +136,10 @@ class CloneError extends Error {
 }
 
 const REPORT_EVERY_MS = 2_000
-/** To a buck that has the same one already: of thousands of idle files it is long. */
-const SAME_REPORT_EVERY_MS = 10_000
+/** To a buck that has the same one already: the more files are idle, the longer it is, and the more seldom it is told. */
+const SAME_REPORT_MS_MIN = 10_000
+const SAME_REPORT_MS_PER_FILE = 10
+const SAME_REPORT_MS_MAX = 60_000
 /** How often wanted packets without a buck are looked over, and bucket files that could go. */
 const ASSIGN_EVERY_MS = 500
 const TIDY_EVERY_MS = 5_000
@@ -361,6 +365,7 @@ class Life {
       bytesRead: this.#bytes,
       heldBack: this.#sources.heldBack,
       undecided: this.#sources.undecided,
+      unbegunBytes: this.#sources.unbegunBytes,
       settled: [...this.#sources.all]
         .filter(({ isSettled, isFinished }) => isSettled && !isFinished)
         .map(source => source.path),
@@ -453,6 +458,7 @@ class Life {
 
   /** Something was seen that could not be read, or its file is looked for. */
   #isAnyUnread(): boolean {
+    if (this.#sources.unbegunBytes > 0) return true
     for (const source of this.#sources.all) {
       if (source.isExcluded || source.isFinished || source.isLeft) continue
       if (source.isLost || source.size > source.offset) return true
@@ -896,9 +902,11 @@ class Life {
       await this.#pause(REPORT_EVERY_MS, signal)
       const mark = this.#reportMark()
       const now = clock.monotonic()
+      const perFileMs = this.#sources.count * SAME_REPORT_MS_PER_FILE
+      const sameEveryMs = Math.min(SAME_REPORT_MS_MAX, Math.max(SAME_REPORT_MS_MIN, perFileMs))
       const due = this.#fleet.open().filter(link => {
         const last = told.get(link)
-        return last?.mark !== mark || now - last.at >= SAME_REPORT_EVERY_MS
+        return last?.mark !== mark || now - last.at >= sameEveryMs
       })
       if (due.length === 0) continue
       const report = this.#report()
