@@ -73,16 +73,19 @@ export function hashOf(from: i32, to: i32): i32 {
 /** Writes the variable [start, end), which is no time stamp; the place after it. */
 export function putWord(at: i32, start: i32, end: i32): i32 {
   const length = end - start
+  let hash: i32 = HASH_SEED
   let value: i32 = 0
-  let kinds: i32 = length < 10 ? DIGIT_FIELD : 0
-  for (let i = start; i < end && kinds === DIGIT_FIELD; i++) {
+  let kinds: i32 = 0
+  for (let i = start; i < end; i++) {
     const byte = load8(i)
     kinds |= load8(CLASSES + byte)
+    hash = mul(hash ^ byte, HASH_FACTOR)
     value = mul(value, 10) + byte - 48
   }
+  const isNumber = kinds === DIGIT_FIELD && length < 10
   store32(at, start)
-  store32(at + 4, kinds === DIGIT_FIELD ? length | NUMBER : length)
-  store32(at + 8, kinds === DIGIT_FIELD ? value : hashOf(start, end))
+  store32(at + 4, isNumber ? length | NUMBER : length)
+  store32(at + 8, isNumber ? value : hash ^ (hash >>> 15))
   return at + VARIABLE_BYTES
 }
 
