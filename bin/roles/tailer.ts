@@ -122,7 +122,7 @@ function checkFiles({ files, gateway, journald }: Settings['tailer']): void {
   throw new CommandError(EXIT.settings, 'tailer.files: no file to tail; name paths or globs in the settings')
 }
 
-function progressOf({ sources, packets }: TailerStatus) {
+function progressOf({ sources, packets, unbegunBytes }: TailerStatus) {
   const sum = (of: 'size' | 'read') => sources.reduce((total, source) => total + source[of], 0)
-  return { files: sources.length, size: sum('size'), read: sum('read'), packetsWaiting: packets }
+  return { files: sources.length, size: sum('size') + unbegunBytes, read: sum('read'), packetsWaiting: packets }
 }
