@@ -19,6 +19,8 @@ export interface Source {
   host: string
   path: string
   tailer?: TailerId
+  /** Up to where each tailer that ever had it is known to have had it: an id may have had an heir. */
+  hadBy: Map<TailerId, number>
   start: number
   size?: number
   read?: number
@@ -125,6 +127,7 @@ export class Books {
     for (const part of manifest.sources) {
       const source = this.source(part)
       source.tailer ??= manifest.tailer
+      noteHad(source, manifest.tailer, part.to)
       source.packed.add(part.from, part.to)
       if (part.dropped !== undefined) withDropped(source.dropped, part.dropped)
       if (isTwice) source.twice.add(part.from, part.to)
@@ -149,6 +152,7 @@ export class Books {
   #enterRecord(record: SourceRecord): void {
     const source = this.source(record)
     source.tailer ??= record.tailer
+    noteHad(source, record.tailer, record.to)
     if (!this.hostOf.has(record.tailer)) this.hostOf.set(record.tailer, record.host)
     source.packed.add(record.start, record.to)
   }
@@ -159,6 +163,7 @@ export class Books {
     for (const part of report.sources) {
       const source = this.source({ ...part, host: report.host })
       source.tailer = tailer
+      noteHad(source, tailer, Math.max(part.size, part.read))
       source.size = Math.max(source.size ?? 0, part.size)
       source.read = Math.max(source.read ?? 0, part.read)
       if (report.underReplicatedPackets === 0) source.claimed.add(part.start, part.read)
@@ -175,6 +180,7 @@ export class Books {
       source: of.source,
       host: of.host,
       path: of.path,
+      hadBy: new Map(),
       start: of.start,
       packed: new RangeSet(),
       indexed: new RangeSet(),
@@ -242,6 +248,10 @@ export class Books {
     if (!contact) return `no buck knows it${bye}`
     return contact.connected ? 'connected' : `last contact ${durationText(contact.silentMs)} ago${bye}`
   }
+}
+
+function noteHad({ hadBy }: Source, tailer: TailerId, to: number): void {
+  hadBy.set(tailer, Math.max(hadBy.get(tailer) ?? 0, to))
 }
 
 export function coveredBy(source: Source): RangeSet {

@@ -131,7 +131,11 @@ class HoleFinder {
   /** A host that is silent for too long: what it is known to have had and nobody has. */
   enterSilentTails(): void {
     for (const source of this.#books.sources.values()) {
-      if (source.tailer === undefined || !this.#books.isLost(source.tailer)) continue
+      if (source.tailer === undefined) continue
+      if (!this.#books.isLost(source.tailer)) {
+        this.#enterLostByFormerId(source)
+        continue
+      }
       const missing = new RangeSet([[source.start, sizeOf(source)]])
         .without(coveredBy(source))
         .without(source.givenUp)
@@ -149,6 +153,27 @@ class HoleFinder {
       const reason = `not read: ${standstill}, then ${this.#books.silence(source.tailer)}`
       const from = Math.max(endOf(source), source.size ?? 0)
       this.holes.push({ host, path, source: name, tailer, from, reason, state: 'open' })
+    }
+  }
+
+  /** Its tailer lives, under an id that never had so much of it as a former id that is lost: nobody will bring the rest. */
+  #enterLostByFormerId(source: Source): void {
+    let livingTo = source.start
+    let lost: { tailer: TailerId; to: number } | undefined
+    for (const [tailer, to] of source.hadBy) {
+      if (!this.#books.isLost(tailer)) livingTo = Math.max(livingTo, to)
+      else if (to > (lost?.to ?? 0)) lost = { tailer, to }
+    }
+    if (lost === undefined || lost.to <= livingTo) return
+    const missing = new RangeSet([[livingTo, lost.to]])
+      .without(coveredBy(source))
+      .without(source.givenUp)
+      .without(source.released)
+    for (const [from, to] of missing) {
+      const { host, path, source: name } = source
+      const reason = `not delivered: ${this.#books.silence(lost.tailer)}`
+      source.givenUp.add(from, to)
+      this.holes.push({ host, path, source: name, tailer: lost.tailer, from, to, reason, state: 'open' })
     }
   }
 

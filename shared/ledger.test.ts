@@ -225,6 +225,51 @@ test('a host that is silent for a day: what it had and nobody has is a hole, dow
   t.end()
 })
 
+test('what only a former id of a living tailer had, and nobody has, is a hole once that id is silent for a day', t => {
+  const former = 'b'.repeat(32)
+  const record = (tailer: string, to: number) =>
+    ({
+      source: SOURCE,
+      tailer,
+      machine: 'm',
+      host: 'web1',
+      path: PATH,
+      start: 0,
+      to,
+    }) as LedgerInputs['records'][number]
+  const ledgerWith = (of: { silentMs: number; heirTo: number }) =>
+    computeLedger(
+      inputs({
+        contacts: [
+          contact({ size: 0, read: 0 }),
+          { tailer: former, machine: 'm', connected: false, silentMs: of.silentMs },
+        ],
+        manifests: [manifest(10, 1, 1, 0, 100)],
+        records: [record(TAILER, of.heirTo), record(former, 300)],
+        index: holds(
+          [
+            [0, 100],
+            [150, 300],
+          ],
+          [[1, 2]],
+        ),
+        archive: holds(
+          [
+            [0, 100],
+            [150, 300],
+          ],
+          [[1, 2]],
+        ),
+      }),
+    )
+  const lost = ledgerWith({ silentMs: 25 * HOUR, heirTo: 100 })
+  t.match(lost.holes, [{ source: SOURCE, tailer: former, from: 100, to: 150, state: 'open', reason: /not delivered/ }])
+  t.match(lost.rows, [{ state: 'hole' }])
+  t.match(ledgerWith({ silentMs: HOUR, heirTo: 100 }).rows, [{ state: 'waiting' }], 'it may still come')
+  t.match(ledgerWith({ silentMs: 25 * HOUR, heirTo: 300 }).rows, [{ state: 'waiting' }], 'the heir has it')
+  t.end()
+})
+
 test('what another source goes on with, after a move or a power cut, is not missing from the first', t => {
   const fork = { source: 'f0', tailer: 'b'.repeat(32), machine: 'n', host: 'web1', path: PATH, app: '', dev: 0, ino: 0 }
   const bytes = { head: Buffer.alloc(0), tail: Buffer.alloc(0) }
