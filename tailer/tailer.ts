@@ -778,16 +778,18 @@ class Life {
   }
 
   async #hear(link: Link): Promise<void> {
+    const epoch = this.#epoch
     try {
       const { body } = await link.ask('open', {
-        epoch: this.#epoch,
+        epoch,
         last: this.#sequence,
         former: [...this.#opened.lasts].map(([epoch, last]) => ({ epoch, last: this.#forked.has(epoch) ? 0 : last })),
         machine: this.#machine.identity,
         host: this.#config.host,
         wantSources: this.#opened.wantsSources,
       })
-      if (body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
+      // Of an epoch that was left meanwhile it is no news.
+      if (epoch === this.#epoch && body.higher !== undefined && body.higher > this.#sequence) this.#mustReopen = true
       this.#hearing.hear(link, body)
       this.#strays.hear(body.beyond)
     } catch (error) {
