@@ -6,8 +6,12 @@
 //   - the first time stamp is written alike;
 //   - numbers behind the time and the names have as many digits; as many as they like where only a level was looked for,
 //     and it would have been found even if the line were a little longer or shorter (SHIFT_BYTES_MAX);
+//   - so have numbers that are joined by dots, colons and hyphens: addresses, clocks;
 //   - all other variables are the same;
 // and its time is its own stamp, moved by what the model's was: by zone, fraction or year, as far as that is sure.
+// Of lines of web servers (parse/access-line.ts) the parser asks no more than how they begin, whatever their template is:
+// one model does for all of them.
+//
 // A hash is never taken for proof. What is not known so is parsed: the parser stays the truth (known-lines.test.ts).
 import { type Analysis, NO_STAMP } from '../shared/columns/codec.ts'
 import { HEAP } from '../shared/columns/core/places.ts'
@@ -16,7 +20,9 @@ import { StampTime } from '../shared/columns/event-times.ts'
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
 import type { EventRows } from './event-rows.ts'
 import { traceSeenTo } from './multiline/traces.ts'
-import { type LineParser, SHIFT_BYTES_MAX, type TimeForm } from './parse/line-parser.ts'
+import { clientTimeAt, isRequest } from './parse/access-line.ts'
+import { HEAD_BYTES, type LineParser, SHIFT_BYTES_MAX, type TimeForm } from './parse/line-parser.ts'
+import { isDigit } from './parse/words.ts'
 
 /** Of one packet; beyond it lines are parsed. */
 const MODELS_MAX = 8192
@@ -29,6 +35,8 @@ const MISSES_MAX = 24
 /** Models look no further than this into a line, so that the parser's own limit does not count. */
 const SEEN_BYTES_MAX = 400
 const VARIABLE_WORDS = VARIABLE_BYTES / 4
+/** Of a number, as the codec takes them. */
+const DIGITS_MAX = 9
 
 /** Kinds of stamps (core/stamps.ts) that say what a time of this form says. */
 const KINDS: Record<TimeForm, number[]> = {
@@ -96,6 +104,10 @@ export class KnownLines {
   #spans = 0
   readonly #spanOf = new Map<LineParser, { span: number; label: object; readSeconds: number }>()
   #readSeconds = 0
+  /** Where the model of lines that begin with a client is, and behind its time the zone; -1: there is none. */
+  #client = -1
+  #clientZoneAt = 0
+  #clientZoneBytes = 0
   /** By template: 1 + its youngest model, and lines without a model less lines with one. */
   #youngest: Int32Array = NOTHING
   #misses = new Int16Array(0)
@@ -113,6 +125,7 @@ export class KnownLines {
     this.#youngest = new Int32Array(analysis.templates.length + 1)
     this.#misses = new Int16Array(analysis.templates.length + 1)
     this.#count = 0
+    this.#client = -1
     this.#spans = 0
     this.#spanOf.clear()
   }
@@ -168,7 +181,11 @@ export class KnownLines {
       let model = youngest[template] - 1
       let m = 0
       tried: for (let tries = 0; ; model = models[m + NEXT]) {
-        if (model < 0 || tries++ === TRIES_MAX) break next
+        if (model < 0 || tries++ === TRIES_MAX) {
+          if (!this.#isClient(line, at, end)) break next
+          m = this.#client
+          break
+        }
         m = model * MODEL_WORDS
         if (seconds < models[m + SECONDS_LEAST] || seconds > models[m + SECONDS_GREATEST]) continue
         if (models[m + SPAN] !== span) continue
@@ -182,18 +199,19 @@ export class KnownLines {
         for (let k = 0; k < count; k++, a += VARIABLE_WORDS, b += VARIABLE_WORDS) {
           const kind = words[a + 1]
           if (kind !== words[b + 1]) {
-            if (k < digits || (kind & words[b + 1] & NUMBER) === 0) continue tried
+            if (k < digits) continue tried
+            if ((kind & words[b + 1] & NUMBER) === 0 && !isAlike(bytes, words, a, b, false)) continue tried
             shift += (kind & LENGTH_MASK) - (words[b + 1] & LENGTH_MASK)
           } else if ((kind & NUMBER) !== 0) {
             // Numbers of one length and value are the same.
             if (k < same && words[a + 2] !== words[b + 2]) continue tried
           } else if (k !== stamp) {
             // A hash is no proof.
-            if (words[a + 2] !== words[b + 2]) continue tried
             const by = words[b] - HEAP
-            for (let i = words[a] - HEAP, j = by; j < by + (kind & LENGTH_MASK); ) {
-              if (bytes[i++] !== bytes[j++]) continue tried
-            }
+            const length = words[a + 2] === words[b + 2] ? kind & LENGTH_MASK : 0
+            let equal = 0
+            for (let i = words[a] - HEAP; equal < length && bytes[i + equal] === bytes[by + equal]; ) equal++
+            if (equal < (kind & LENGTH_MASK) && (k < same || !isAlike(bytes, words, a, b, k < digits))) continue tried
           }
         }
         if (shift >= -SHIFT_BYTES_MAX && shift <= SHIFT_BYTES_MAX) break
@@ -224,11 +242,12 @@ export class KnownLines {
     const analysis = this.#analysis!
     const template = this.#templateOf[line]
     if (template === 0 || parser.timeIsGuessed || this.#count >= MODELS_MAX) return
-    if (parser.seenTo - start > SEEN_BYTES_MAX || this.#misses[template] > MISSES_MAX) return
     const { count, variables: all, stampVariable: stamp } = analysis.templates[template - 1]
     const format = analysis.formatOf[template]
-    if (count < TEMPLATE_LINES_MIN || stamp < 0 || format === NO_STAMP) return
-    if (!KINDS[parser.timeForm].includes(analysis.formats[format].kind)) return
+    if (stamp < 0 || format === NO_STAMP || !KINDS[parser.timeForm].includes(analysis.formats[format].kind)) return
+    if (parser.timeForm === 'access' && this.#learnClient(line, start, end, parser)) return
+    if (parser.seenTo - start > SEEN_BYTES_MAX || this.#misses[template] > MISSES_MAX) return
+    if (count < TEMPLATE_LINES_MIN) return
     if (this.#misses[template]++ === MISSES_MAX) this.#youngest[template] = 0
 
     const bytes = this.#bytes
@@ -242,18 +261,28 @@ export class KnownLines {
     const lengths = this.#variablesTo(first, all, seenTo)
     const digits = parser.isLevelSteady ? this.#variablesTo(first, lengths, parser.lengthsFrom) : lengths
 
-    const stamps = this.#stamps!
-    stamps.read(line, format)
-    const offset = parser.timeNs - ((BigInt(stamps.high) << 32n) | BigInt(stamps.low >>> 0))
-    if (!this.#isSureOf(this.#stampSeconds[line], offset, parser)) return
+    const at = this.#model(line, format, parser)
+    if (at < 0) return
     const models = this.#models
-    const at = this.#count * MODEL_WORDS
     models[at + NEXT] = this.#youngest[template] - 1
     models[at + WORDS] = first
     models[at + STAMP] = stamp
     models[at + SAME] = Math.min(digits, Math.max(stamp + 1, this.#variablesTo(first, digits, parser.digitsFrom)))
     models[at + DIGITS] = digits
     models[at + LENGTHS] = lengths
+    models[at + HOST] = host
+    models[at + APP] = app
+    this.#youngest[template] = this.#count
+  }
+
+  /** One model more, with all that is not told from its variables. @returns where it is; -1 if its time is not sure */
+  #model(line: number, format: number, parser: LineParser): number {
+    const stamps = this.#stamps!
+    stamps.read(line, format)
+    const offset = parser.timeNs - ((BigInt(stamps.high) << 32n) | BigInt(stamps.low >>> 0))
+    if (!this.#isSureOf(this.#stampSeconds[line], offset, parser)) return -1
+    const models = this.#models
+    const at = this.#count++ * MODEL_WORDS
     models[at + SPAN] = this.#span
     models[at + FORMAT] = format
     models[at + OFFSET_LOW] = Number(BigInt.asIntN(32, offset))
@@ -261,10 +290,44 @@ export class KnownLines {
     models[at + SECONDS_LEAST] = this.#least
     models[at + SECONDS_GREATEST] = this.#greatest
     models[at + LEVEL] = parser.level
-    models[at + HOST] = host
-    models[at + APP] = app
-    this.#count++
-    this.#youngest[template] = this.#count
+    return at
+  }
+
+  /** Of lines that begin with a client the parser tells the time, and neither level nor names. */
+  #learnClient(line: number, start: number, end: number, parser: LineParser): boolean {
+    const stampEnd = this.#clientStampEnd(line, start, end)
+    if (stampEnd < 0 || stampEnd > parser.timeEnd || parser.timeBasis !== 'fixed') return false
+    if (!isRequest(this.#bytes, parser.timeEnd, Math.min(end, start + HEAD_BYTES))) return false
+    const at = this.#model(line, this.#analysis!.formatOf[this.#templateOf[line]], parser)
+    this.#models[at + HOST] = this.#models[at + APP] = 0
+    this.#client = at
+    this.#clientZoneAt = stampEnd
+    this.#clientZoneBytes = parser.timeEnd - stampEnd
+    return true
+  }
+
+  /** Whether the client's model is good for this line: its time is written alike, in the same zone, before a request. */
+  #isClient(line: number, start: number, end: number): boolean {
+    const bytes = this.#bytes
+    const client = this.#client
+    if (client < 0 || !isDigit(bytes[start]) || this.#models[client + SPAN] !== this.#span) return false
+    if (this.#analysis!.formatOf[this.#templateOf[line]] !== this.#models[client + FORMAT]) return false
+    const zoneAt = this.#clientStampEnd(line, start, end)
+    if (zoneAt < 0) return false
+    const zoneBytes = this.#clientZoneBytes
+    for (let i = 0; i < zoneBytes; i++) if (bytes[zoneAt + i] !== bytes[this.#clientZoneAt + i]) return false
+    return isRequest(bytes, zoneAt + zoneBytes, Math.min(end, start + HEAD_BYTES))
+  }
+
+  /** Behind the stamp of a line that begins with a client and its time; -1: it does not. */
+  #clientStampEnd(line: number, start: number, end: number): number {
+    const template = this.#templateOf[line]
+    const stamp = template === 0 ? -1 : this.#analysis!.templates[template - 1].stampVariable
+    if (stamp < 0) return -1
+    const at = (this.#firsts[line] >> 2) + stamp * VARIABLE_WORDS
+    const stampAt = this.#words[at] - HEAP
+    if (clientTimeAt(this.#bytes, start, Math.min(end, start + HEAD_BYTES)) !== stampAt) return -1
+    return stampAt + (this.#words[at + 1] & LENGTH_MASK)
   }
 
   /** How many of the variables from `first` on, of `all`, begin before a place of the text. */
@@ -295,5 +358,28 @@ export class KnownLines {
     this.#least = least
     this.#greatest = greatest
     return seconds >= least && seconds <= greatest
+  }
+}
+
+/**
+ * Whether two variables are numbers joined alike: to the parser they are words of digits.
+ * @param isAsLong  they have to have as many digits
+ */
+function isAlike(bytes: Buffer, words: Int32Array, a: number, b: number, isAsLong: boolean): boolean {
+  let i = words[a] - HEAP
+  let j = words[b] - HEAP
+  const iEnd = i + (words[a + 1] & LENGTH_MASK)
+  const jEnd = j + (words[b + 1] & LENGTH_MASK)
+  for (;;) {
+    const iFrom = i
+    const jFrom = j
+    while (i < iEnd && isDigit(bytes[i])) i++
+    while (j < jEnd && isDigit(bytes[j])) j++
+    const digits = i - iFrom
+    if (digits === 0 || j === jFrom || digits > DIGITS_MAX || j - jFrom > DIGITS_MAX) return false
+    if (isAsLong && digits !== j - jFrom) return false
+    if (i === iEnd || j === jEnd) return i === iEnd && j === jEnd
+    const joiner = bytes[i++]
+    if (joiner !== bytes[j++] || (joiner !== 0x2e && joiner !== 0x3a && joiner !== 0x2d)) return false
   }
 }

@@ -18,14 +18,20 @@ export function readAccessLine(b: Buffer, start: number, end: number, time: Time
 
 /** The same of a line that begins with an address: most access logs, told without trying other times on the address. */
 export function readClientLine(b: Buffer, start: number, end: number, time: TimeRead): number {
+  const at = clientTimeAt(b, start, end)
+  if (at < 0) return -1
+  const after = readAccessTime(b, at, end, time)
+  return after > 0 && isRequest(b, after, end) ? after : -1
+}
+
+/** Where the time of such a line must begin; -1: it is none. */
+export function clientTimeAt(b: Buffer, start: number, end: number): number {
   let at = start
   let dots = 0
   for (; at < end && (isDigit(b[at]) || b[at] === 0x2e); at++) if (b[at] === 0x2e) dots++
   if (dots !== 3 || end - at < ACCESS_BYTES_MIN || b[at] !== 0x20 || b[at + 1] !== 0x2d || b[at + 2] !== 0x20) return -1
   const user = wordEnd(b, at + 3, end)
-  if (user + 2 >= end || b[user] !== 0x20 || b[user + 1] !== 0x5b) return -1
-  const after = readAccessTime(b, user + 2, end, time)
-  return after > 0 && isRequest(b, after, end) ? after : -1
+  return user + 2 >= end || b[user] !== 0x20 || b[user + 1] !== 0x5b ? -1 : user + 2
 }
 
 /** `] "` behind a time, or `] \"` within a text of JSON: what follows is the client's word. */

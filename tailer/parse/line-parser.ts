@@ -44,7 +44,7 @@ import {
 } from './words.ts'
 
 /** Further in nothing is looked at, except in JSON and in entries of the journal (see there). */
-const HEAD_BYTES = 512
+export const HEAD_BYTES = 512
 /** Words that may stand before the time. */
 const WORDS_BEFORE_MAX = 5
 /** The greatest `<n>` there is: facility 23, severity 7. */
