@@ -17,7 +17,7 @@ import { Promised } from './promised.ts'
 import type { Sequences } from './wants.ts'
 
 /** Text and packets in memory for one add. */
-const BATCH_BYTES = 32 * 1024 * 1024
+const BATCH_BYTES = 16 * 1024 * 1024
 const DAMAGES_MAX = 100
 
 export interface CopyParts {
