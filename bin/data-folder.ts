@@ -6,7 +6,6 @@
 // the process, however that ended, and two processes cannot both get it. (Elsewhere than on Linux it is a socket file.)
 import {
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -18,6 +17,7 @@ import {
 import { connect, createServer, type Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makeFolderSync } from '../shared/make-folder.ts'
 import { failure, reasonOf } from './fail.ts'
 
 export const DATA_VERSION = 1
@@ -32,7 +32,7 @@ export interface FolderLock {
 /** Makes the folder if it is not there, checks its version. Rejects with a sentence for the user. */
 export function openDataFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolderSync(folder)
   } catch (error) {
     throw failure(`cannot make the data folder ${folder}: ${reasonOf(error)}; choose another with --data`, error)
   }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, fstatSync, readSync, type Stats, watch } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { makeFolder } from './make-folder.ts'
 import { isOnLocal, statAll } from './stat-all.ts'
 import type { Disk, FileStat, OpenFile } from './world.ts'
 
@@ -76,7 +77,7 @@ export const realDisk: Disk = {
   },
 
   async makeFolder(path) {
-    const first = await fs.mkdir(path, { recursive: true })
+    const first = await makeFolder(path)
     if (first === undefined) return clearTemporaries(path, Date.now() - TEMPORARY_AGE_MS)
     // A folder is an entry of the one above: from `path` up to the first that was made.
     const top = dirname(resolve(first))
