@@ -165,12 +165,7 @@ function bodiesOf(batch: Packet[]): Buffer[] {
     const events = packetEvents(packet)
     const maker = new DocumentMaker(events, { ...packet.header.id, bucket: packet.header.bucket }, nowMs)
     for (const { i, run, from } of walkEvents(events)) {
-      const document = maker.begin(i, run, from)
-      body.begin()
-      maker.writeId(body.text, document)
-      body.beginDocument()
-      maker.write(body.text, document)
-      body.end(undefined)
+      body.putEvent(maker, maker.begin(i, run, from), undefined)
       if (!body.isFull) continue
       out.push(body.bytes)
       body = new BulkBody('')

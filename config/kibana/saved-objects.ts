@@ -14,9 +14,11 @@ export interface SavedObject {
 
 const CORE_VERSION = '8.8.0'
 const SOURCE_REFERENCE = 'kibanaSavedObjectMeta.searchSourceJSON.index'
+const FILTER_REFERENCE = 'kibanaSavedObjectMeta.searchSourceJSON.filter[0].meta.index'
 /** Columns of a dashboard's grid. */
 const GRID_COLUMNS = 48
 const TOP_VALUES = 20
+const DROPPED_LEVEL = 'dropped'
 
 export const COLUMNS = ['log.level', 'host.name', 'service.name', 'message']
 
@@ -53,9 +55,9 @@ export function savedObjects(alias: string): SavedObject[] {
         sort: [['@timestamp', 'desc']],
         grid: {},
         hideChart: false,
-        kibanaSavedObjectMeta: { searchSourceJSON: searchSource() },
+        kibanaSavedObjectMeta: { searchSourceJSON: searchSource([withoutDropped()]) },
       },
-      references: [dataView(alias)],
+      references: [dataView(alias), dataView(alias, FILTER_REFERENCE)],
       typeMigrationVersion: '8.0.0',
       coreMigrationVersion: CORE_VERSION,
     },
@@ -88,9 +90,12 @@ export function savedObjects(alias: string): SavedObject[] {
         timeFrom: 'now-24h',
         timeTo: 'now',
         version: 1,
-        kibanaSavedObjectMeta: { searchSourceJSON: JSON.stringify({ query: KQL, filter: [] }) },
+        kibanaSavedObjectMeta: { searchSourceJSON: JSON.stringify({ query: KQL, filter: [withoutDropped()] }) },
       },
-      references: shows.map(({ id }) => ({ type: 'visualization', id: `${alias}-${id}`, name: `${id}:panel_${id}` })),
+      references: [
+        ...shows.map(({ id }) => ({ type: 'visualization', id: `${alias}-${id}`, name: `${id}:panel_${id}` })),
+        dataView(alias, FILTER_REFERENCE),
+      ],
       typeMigrationVersion: '8.0.0',
       coreMigrationVersion: CORE_VERSION,
     },
@@ -106,12 +111,28 @@ export function savedObjectsText(alias: string): string {
 
 const KQL = { query: '', language: 'kuery' }
 
-function searchSource(): string {
-  return JSON.stringify({ query: KQL, filter: [], indexRefName: SOURCE_REFERENCE })
+function searchSource(filter: unknown[] = []): string {
+  return JSON.stringify({ query: KQL, filter, indexRefName: SOURCE_REFERENCE })
 }
 
-function dataView(alias: string): SavedObject['references'][number] {
-  return { type: 'index-pattern', id: alias, name: SOURCE_REFERENCE }
+/**
+ * What settings of a tailer dropped lies as stretches of `*` in the index (docs/dropping.md); searches of bucktail leave them
+ * out. A filter of its own, so that whoever wants to see them switches it off in the filter bar.
+ */
+function withoutDropped(): Record<string, unknown> {
+  const field = 'log.level'
+  return {
+    $state: { store: 'appState' },
+    meta: {
+      ...{ alias: 'without what was dropped', type: 'phrase', key: field, params: { query: DROPPED_LEVEL } },
+      ...{ negate: true, disabled: false, indexRefName: FILTER_REFERENCE },
+    },
+    query: { match_phrase: { [field]: DROPPED_LEVEL } },
+  }
+}
+
+function dataView(alias: string, name = SOURCE_REFERENCE): SavedObject['references'][number] {
+  return { type: 'index-pattern', id: alias, name }
 }
 
 const COUNT = { id: '1', enabled: true, type: 'count', schema: 'metric', params: {} }

@@ -155,12 +155,8 @@ export class Addition {
           body = undefined
         }
         body ??= new BulkBody(target, this.#parts.spare.pop())
-        const document = maker.begin(i, run, from)
-        body.begin()
-        maker.writeId(body.text, document)
-        body.beginDocument()
-        maker.write(body.text, document)
-        body.end({ passage, bytes: document.end - document.start, lines: events.lines[i], from, source })
+        const event = maker.begin(i, run, from)
+        body.putEvent(maker, event, { passage, bytes: event.end - event.start, lines: events.lines[i], from, source })
       }
     }
     if (body) yield body

@@ -2,6 +2,7 @@
 //
 //   { "create": { "_id": "…" } } \n { …the document… } \n     for each, end to end; the index is in the request's path
 import { ByteText } from './byte-text.ts'
+import type { DocumentMaker, EventDocument } from './document.ts'
 
 /** Elasticsearch's advice is 5 to 15 MB; two or three of these at once are that. */
 const BODY_BYTES = 4 * 1024 * 1024
@@ -47,6 +48,15 @@ export class BulkBody<D> {
 
   beginDocument(): void {
     this.text.append(ACTION_END)
+  }
+
+  /** One event, written straight into the body. */
+  putEvent(maker: DocumentMaker, event: EventDocument, document: D): void {
+    this.begin()
+    maker.writeId(this.text, event)
+    this.beginDocument()
+    maker.write(this.text, event)
+    this.end(document)
   }
 
   end(document: D): void {

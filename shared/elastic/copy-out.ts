@@ -1,18 +1,13 @@
 // Everything that matches, as packets for another store: in the order in which Elasticsearch has it, which costs it nothing,
 // page after page of one point in time. What came in one packet lies close together, and is put together again.
-import { requestFilter } from '../event-filter.ts'
 import type { FoundEvent, Origin } from '../events.ts'
 import { eventsOf, type Labels, originOf, PACKET_EVENTS_MAX, PACKET_TEXT_BYTES } from '../found-packets.ts'
 import type { SourceName } from '../messages.ts'
 import { encodePacket, type Packet } from '../packet.ts'
 import type { Damage, EventQuestion } from '../stores.ts'
 import type { ElasticConnection } from './connection.ts'
-import { eventOfDocument } from './document.ts'
-import { candidatesOf } from './query-dsl.ts'
-import { hitsOf } from './search.ts'
+import { matchingEvents } from './search.ts'
 
-/** Events of 64 KB at most, and two pages in memory: 128 MB, mostly 2. */
-const PAGE_EVENTS = 1000
 /** Text of events that wait for more of their packet. Then the one that waits longest goes out as it is. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024
 
@@ -30,10 +25,8 @@ export async function* packetsOut(
   labelsOf: (source: SourceName) => Labels | undefined,
   onDamage: (damage: Damage) => void,
 ): AsyncGenerator<Packet[]> {
-  const { sinceNs, untilNs, source, signal } = question
-  const { query } = candidatesOf(question)
-  const matches = requestFilter(question)
-  const asked = { query, sort: ['_shard_doc'], pageMax: PAGE_EVENTS, isAhead: true, ...(signal && { signal }) }
+  // Two pages in memory: 128 MB at worst, mostly 2.
+  const asked = { sort: ['_shard_doc'], isAhead: true }
   const groups = new Map<string, Group>()
   let waitingBytes = 0
   const take = (key: string, { origin, labels, events, bytes }: Group): Packet => {
@@ -42,13 +35,7 @@ export async function* packetsOut(
     events.sort((a, b) => a.from - b.from)
     return encodePacket(origin, eventsOf(labels, events))
   }
-  for await (const { _id, _source } of hitsOf(connection, alias, asked)) {
-    signal?.throwIfAborted()
-    const event = eventOfDocument(_id, _source)
-    if (sinceNs !== undefined && event.timeNs < sinceNs) continue
-    if (untilNs !== undefined && event.timeNs >= untilNs) continue
-    if (source !== undefined && event.source !== source) continue
-    if (!matches(event)) continue
+  for await (const event of matchingEvents(connection, alias, question, asked)) {
     const origin = originOf(event)
     if (!origin) {
       onDamage({ where: event.id, reason: 'its origin (tailer, epoch, sequence) is not known: it cannot be copied' })

@@ -4,7 +4,7 @@
 // event that two porters put into two days at the same moment stands side by side then, and is given out once.
 import { requestFilter } from '../event-filter.ts'
 import type { FoundEvent } from '../events.ts'
-import type { SearchRequest } from '../stores.ts'
+import type { EventQuestion, SearchRequest } from '../stores.ts'
 import type { ElasticConnection } from './connection.ts'
 import { type EventSource, eventOfDocument } from './document.ts'
 import { IndexMissingError } from './errors.ts'
@@ -29,22 +29,12 @@ export async function* searchElastic(
   alias: string,
   request: SearchRequest,
 ): AsyncGenerator<FoundEvent> {
-  const { signal, sinceNs, untilNs, source, limit = Number.POSITIVE_INFINITY, order } = request
+  const { limit = Number.POSITIVE_INFINITY, order } = request
   if (limit <= 0) return
-  signal?.throwIfAborted()
-  const { query, isExact } = candidatesOf(request)
-  const matches = requestFilter(request)
-  const pageMax = isExact ? Math.min(PAGE_EVENTS_MAX, limit) : PAGE_EVENTS_MAX
   let left = limit
   // Those at one place in the order: they wait until the place is complete.
   let tied: FoundEvent[] = []
-  for await (const { _id, _source } of hitsOf(connection, alias, { query, sort: sortOf(order), pageMax, signal })) {
-    signal?.throwIfAborted()
-    const event = eventOfDocument(_id, _source)
-    if (sinceNs !== undefined && event.timeNs < sinceNs) continue
-    if (untilNs !== undefined && event.timeNs >= untilNs) continue
-    if (source !== undefined && event.source !== source) continue
-    if (!matches(event)) continue
+  for await (const event of matchingEvents(connection, alias, request, { sort: sortOf(order), limit })) {
     if (tied.length > 0 && !isSamePlace(tied[0], event)) {
       for (const settled of settle(tied, order)) {
         yield settled
@@ -57,6 +47,28 @@ export async function* searchElastic(
   for (const settled of settle(tied, order)) {
     yield settled
     if (--left === 0) return
+  }
+}
+
+/** Candidates from Elasticsearch, each decided here. @param limit  nobody takes more: where all candidates match, the size of a page */
+export async function* matchingEvents(
+  connection: ElasticConnection,
+  alias: string,
+  question: EventQuestion,
+  { limit = Number.POSITIVE_INFINITY, ...asked }: { sort: unknown[]; limit?: number; isAhead?: boolean },
+): AsyncGenerator<FoundEvent> {
+  const { signal, sinceNs, untilNs, source } = question
+  signal?.throwIfAborted()
+  const { query, isExact } = candidatesOf(question)
+  const matches = requestFilter(question)
+  const pageMax = isExact ? Math.min(PAGE_EVENTS_MAX, limit) : PAGE_EVENTS_MAX
+  for await (const { _id, _source } of hitsOf(connection, alias, { ...asked, query, pageMax, signal })) {
+    signal?.throwIfAborted()
+    const event = eventOfDocument(_id, _source)
+    if (sinceNs !== undefined && event.timeNs < sinceNs) continue
+    if (untilNs !== undefined && event.timeNs >= untilNs) continue
+    if (source !== undefined && event.source !== source) continue
+    if (matches(event)) yield event
   }
 }
 

@@ -1,12 +1,14 @@
 // Searching the index in Elasticsearch: the same events as everywhere, for generated queries over real lines; and what
 // Kibana's Discover and the imported dashboard ask.
+import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { savedObjects } from '../../config/kibana/saved-objects.ts'
 import { ElasticStore } from '../../shared/elastic/elastic-store.ts'
 import { requestFilter } from '../../shared/event-filter.ts'
 import { compareFound, type FoundEvent } from '../../shared/events.ts'
+import { FolderStore } from '../../shared/folder-store.ts'
 import { type Labels, labelsOf } from '../../shared/labels.ts'
-import { NO_WORDS, quiet } from '../../shared/objects.test-support.ts'
+import { NO_WORDS, openStore, quiet, world } from '../../shared/objects.test-support.ts'
 import type { Packet } from '../../shared/packet.ts'
 import {
   BUCKET,
@@ -20,14 +22,15 @@ import { QueryError } from '../../shared/query/syntax.ts'
 import { parseQuery } from '../../shared/query.ts'
 import { realWorld } from '../../shared/real-world.ts'
 import { all } from '../../shared/stores.contract.ts'
+import type { EventStore } from '../../shared/stores.ts'
 import { RandomQueries } from '../random-query.test-support.ts'
 import { sampleFiles } from '../real-lines.test-support.ts'
 import { startElasticsearch } from './elasticsearch.ts'
 import { temporaryFolder } from './engine-process.ts'
 
 const IS_LONG = process.env.BUCKTAIL_TEST_LONG !== undefined
-const QUERIES = IS_LONG ? 1_000 : 60
-const FILE_BYTES = IS_LONG ? 300_000 : 40_000
+const QUERIES = IS_LONG ? 500 : 60
+const FILE_BYTES = IS_LONG ? 120_000 : 40_000
 const NS = 1_000_000_000n
 
 test('searching in Elasticsearch', { timeout: 1_200_000 }, async t => {
@@ -44,20 +47,31 @@ test('searching in Elasticsearch', { timeout: 1_200_000 }, async t => {
   const seed = testSeed('SEARCH_SEED')
   t.comment(`SEARCH_SEED=${seed}`)
   const random = seededRandom(seed)
-  await fill(t, store, random)
+  // As the embedded index has them, packets taken over as they are; and as an archive has them, merged.
+  const folder = await temporaryFolder(t, 'embedded')
+  const embedded = new FolderStore(world.disk, join(folder, 'index'))
+  const others = {
+    'embedded index': await openStore(embedded, { takeOverBytes: 64 * 1024 }),
+    archive: await openStore(new FolderStore(world.disk, join(folder, 'archive'))),
+  }
+  const stores: EventStore[] = [store, ...Object.values(others)]
+  await fill(t, stores, random)
   const odd = {
     source: sourceName('odd'),
     lines: [ODD_KEYS, ODD_KEYS.replace('" "', '"__proto__"'), 'a= =b c==d "e"=f\n'],
   }
-  await store.add([testPacket([odd], { epoch: '7-00000000000000cc', sequence: 1 })], NO_WORDS)
+  await addTo(stores, [testPacket([odd], { epoch: '7-00000000000000cc', sequence: 1 })])
   t.same(await store.rejects.read(), [], 'nothing is refused')
-  await t.test('generated queries over real lines give exactly what a plain scan gives', t => queries(t, store, random))
+  await t.test(
+    'generated queries over real lines: Elasticsearch, the embedded index and the archive give exactly what a plain scan gives',
+    t => queries(t, store, others, random),
+  )
   await t.test('documents carry what their lines are', t => documents(t, store, engine.url))
   await t.test('what Discover asks is answered', t => discover(t, engine.url, store.alias))
   await t.test('what the imported dashboard asks is answered', t => dashboard(t, engine.url, store.alias))
 })
 
-async function fill(t: Test, store: ElasticStore, random: () => number): Promise<void> {
+async function fill(t: Test, stores: EventStore[], random: () => number): Promise<void> {
   const { files, areReal } = sampleFiles(random, FILE_BYTES)
   if (!areReal) t.comment('no real logs at hand: generated ones only')
   const packets: Packet[] = []
@@ -86,11 +100,15 @@ async function fill(t: Test, store: ElasticStore, random: () => number): Promise
       // Over two days, so that a search goes over several indexes.
       const bucket = BUCKET + (n % 2) * 86_400
       packets.push(testPacket([{ ...run, from, lines: part }], { sequence: ++sequence, bucket }))
-      if (packets.length === ADD_PACKETS) await store.add(packets.splice(0), NO_WORDS)
+      if (packets.length === ADD_PACKETS) await addTo(stores, packets.splice(0))
       from += part.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
     }
   }
-  await store.add(packets, NO_WORDS)
+  await addTo(stores, packets)
+}
+
+async function addTo(stores: EventStore[], packets: Packet[]): Promise<void> {
+  for (const store of stores) await store.add(packets, NO_WORDS)
 }
 
 /** Several adds, so that there are several segments; not one for each packet. */
@@ -113,7 +131,12 @@ const ODD_KEYS = `${JSON.stringify({
   },
 })}\n`
 
-async function queries(t: Test, store: ElasticStore, random: () => number): Promise<void> {
+async function queries(
+  t: Test,
+  store: ElasticStore,
+  others: Record<string, EventStore>,
+  random: () => number,
+): Promise<void> {
   const everything = (await all(store)).sort(compareFound)
   const generator = new RandomQueries(everything, random)
   const pick = <T>(of: T[]) => of[Math.floor(random() * of.length)]
@@ -142,6 +165,15 @@ async function queries(t: Test, store: ElasticStore, random: () => number): Prom
       cut.map(({ id }) => id),
       shown,
     )
+    for (const [name, other] of Object.entries(others)) {
+      const same = (await all(other, request)).map(({ id }) => id)
+      if (same.join() !== cut.map(({ id }) => id).join())
+        t.same(
+          same,
+          cut.map(({ id }) => id),
+          `${name}: ${shown}`,
+        )
+    }
     const sums = await store.summarise({ ...request, tops: [] })
     if (sums.events !== expected.length) t.equal(sums.events, expected.length, `sums of ${shown}`)
   }
@@ -329,4 +361,23 @@ async function dashboard(t: Test, url: string, alias: string): Promise<void> {
     }
   }
   t.equal(asked, 5)
+
+  // Search and dashboard leave out what was dropped: the filter is asked as Kibana asks it.
+  const count = async (query: unknown) => {
+    const answer = (await ask(url, `${alias}/_search`, { size: 0, track_total_hits: true, query })) as unknown as Found
+    return answer.hits.total.value
+  }
+  const before = await count({ match_all: {} })
+  const stretch = { '@timestamp': '2023-06-01T00:00:00Z', message: '****', log: { level: 'dropped' } }
+  await ask(url, `${alias}-write/_doc/dropped?op_type=create&refresh=true`, stretch)
+  t.equal(await count({ match_all: {} }), before + 1)
+  const filtering = savedObjects(alias).filter(({ type }) => type === 'search' || type === 'dashboard')
+  t.equal(filtering.length, 2)
+  for (const { attributes, references } of filtering) {
+    const { searchSourceJSON } = attributes.kibanaSavedObjectMeta as { searchSourceJSON: string }
+    const [filter] = JSON.parse(searchSourceJSON).filter
+    t.match(filter.meta, { negate: true, disabled: false }, `${attributes.title} has it switched on`)
+    t.ok(references.some(({ name, id }) => name === filter.meta.indexRefName && id === alias))
+    t.equal(await count({ bool: { must_not: [filter.query] } }), before)
+  }
 }
