@@ -14,7 +14,7 @@ import { pidOf, run, start, startUp } from './command.ts'
 import { Writer } from './writer.ts'
 
 const SEED = Number(process.env.BUCKTAIL_SEED ?? Date.now() % 1_000_000_000)
-const SECONDS = Number(process.env.BUCKTAIL_TEST_SECONDS ?? (process.env.BUCKTAIL_TEST_LONG ? 300 : 8))
+const SECONDS = Number(process.env.BUCKTAIL_TEST_SECONDS ?? (process.env.BUCKTAIL_TEST_LONG ? 300 : 12))
 const LINES_PER_SECOND = 20_000
 const FILES = 3
 const KILLS = Math.max(20, Math.round(SECONDS / 2))

@@ -128,7 +128,10 @@ function showStatus({ environment, bucks, tailers, stores, notIndexedYet, gaps }
       [
         'at bucks, not indexed yet',
         '',
-        { text: `${count(notIndexedYet.packets)} packets`, kind: 'number' },
+        {
+          text: `${count(notIndexedYet.packets)} ${notIndexedYet.packets === 1 ? 'packet' : 'packets'}`,
+          kind: 'number',
+        },
         '',
         { text: bytesText(notIndexedYet.cachedBytes), kind: 'number' },
       ],

@@ -66,7 +66,7 @@ function readable({ environment, bucks, tailers, stores, notIndexedYet, gaps }: 
       ]),
     ),
     '',
-    `not indexed yet: ${count(notIndexedYet.packets)} packets`,
+    `not indexed yet: ${counted(notIndexedYet.packets, 'packet')}`,
     ...gaps.map(({ where, reason }) => `not seen: ${escapeControls(`${where}: ${reason}`)}`),
   )
   return `${out.join('\n')}\n`
