@@ -1,6 +1,6 @@
 import { askArchie } from '../archie-place.ts'
 import { EXIT } from '../fail.ts'
-import { count, counted, escapeControls, Output, size, table } from '../terminal.ts'
+import { counted, escapeControls, Output, size, table } from '../terminal.ts'
 
 interface Status {
   environment: string
