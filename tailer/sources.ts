@@ -202,6 +202,11 @@ export class Sources {
     }
   }
 
+  /** Lets go of files that are read to their ends, where too many are open. */
+  closeIdle(): Promise<void> {
+    return this.#table.closeIdle()
+  }
+
   /** Whose turn it is to be read now. */
   turns(): Iterable<Source> {
     return turns(this.#table.all, this.#parts.clock.monotonic(), this.#watches.isPossible)

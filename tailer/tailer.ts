@@ -144,6 +144,8 @@ const SAME_REPORT_MS_MAX = 60_000
 const ASSIGN_EVERY_MS = 500
 const TIDY_EVERY_MS = 5_000
 const DISK_RETRY_MS = 1_000
+/** Within a round: of more files than may be open, those that are read to their ends are closed on the way. */
+const TURNS_BETWEEN_CLOSING = 500
 
 /** What may change while it runs. */
 export type FileSettings = Pick<TailerConfig, 'files' | 'exclude'>
@@ -488,6 +490,8 @@ class Life {
         await this.#cut()
       }
       if (got === 0) await this.#settle(source)
+      // The next look would close them, too; so many may not be open by then.
+      if (this.#turns % TURNS_BETWEEN_CLOSING === 0) await this.#sources.closeIdle()
     }
     return taken
   }
