@@ -56,6 +56,8 @@ const COST_OF_NOT_GUESSED: Record<Mode, number> = { words: 0.4, joined: 0.4, fie
  * tailer, which takes eight for all it does, gives a twentieth of the bytes for that.
  */
 const COST_OF_VARIABLE = 2
+/** Longer texts are an archive's. */
+const PACKET_BYTES_MAX = 4 * 1024 * 1024
 /** Streams that take more of the text than this do not pay: lines and zstd do as well, and faster. */
 const STREAM_SHARE_MAX = 0.75
 /** Of an event in all lists of event columns: gaps, and values of up to ten bytes. */
@@ -317,7 +319,7 @@ function chooseMode(text: Buffer, memory: ModeMemory): Mode | undefined {
     const bytes = [FRAME_A, FRAME_B].reduce((sum, numbers) => {
       return sum + deflate(Buffer.concat(numbers.filter(k => k < EVENT_STREAM).map(k => streams[k])), 1).length
     }, 0)
-    const perByte = sample === text ? analysis.variables / text.length : 0
+    const perByte = text.length <= PACKET_BYTES_MAX ? analysis.variables / sample.length : 0
     const cost = bytes * (1 + COST_OF_NOT_GUESSED[mode] * (1 - guessed)) * (1 + COST_OF_VARIABLE * perByte)
     if (cost >= least) continue
     least = cost
