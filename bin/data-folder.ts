@@ -17,7 +17,7 @@ import {
 import { connect, createServer, type Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { makeFolderSync } from '../shared/make-folder.ts'
+import { makeFolderSync } from '../shared/real-folder.ts'
 import { failure, reasonOf } from './fail.ts'
 
 export const DATA_VERSION = 1

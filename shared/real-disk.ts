@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, fstatSync, readSync, type Stats, watch } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { makeFolder } from './make-folder.ts'
+import { makeFolder } from './real-folder.ts'
 import { isOnLocal, statAll } from './stat-all.ts'
 import type { Disk, FileStat, OpenFile } from './world.ts'
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { makeFolder, makeFolderSync } from './make-folder.ts'
+import { makeFolder, makeFolderSync } from './real-folder.ts'
 
 test('a folder is made with those above it, and the uppermost new one is told; what is there is left alone', async t => {
   const folder = t.testdir({ 'a-file': 'x' })
