@@ -2,7 +2,7 @@
 // `--version` need none of it.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { EXIT, report } from './fail.ts'
-import { OutputClosedError } from './terminal.ts'
+import { Output, OutputClosedError } from './terminal.ts'
 import { packageVersion } from './version.ts'
 
 const ROLES = {
@@ -18,22 +18,41 @@ export async function main(argv: string[]): Promise<void> {
 
 async function run(argv: string[]): Promise<number> {
   let exitCode: number = EXIT.fine
-  const program = buildProgram(code => {
-    exitCode = code
-  })
+  let help = ''
+  const program = buildProgram(
+    code => {
+      exitCode = code
+    },
+    text => {
+      help += text
+    },
+  )
   try {
     await program.parseAsync(argv)
     return exitCode
   } catch (error) {
     // Commander has printed its sentence already; `--help` and `--version` end here too.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.fine : EXIT.usage
+    if (error instanceof CommanderError) return error.exitCode === 0 ? await print(help) : EXIT.usage
     if (error instanceof OutputClosedError) return EXIT.fine
     return report(error)
   }
 }
 
-function buildProgram(exit: (code: number) => void): Command {
+/** As every other output: its reader may have gone (`| head`). */
+async function print(text: string): Promise<number> {
+  const output = new Output()
+  try {
+    await output.write(text)
+    await output.flush()
+    return EXIT.fine
+  } catch (error) {
+    return error instanceof OutputClosedError ? EXIT.fine : report(error)
+  }
+}
+
+function buildProgram(exit: (code: number) => void, writeOut: (text: string) => void): Command {
   const program = new Command('bucktail')
+    .configureOutput({ writeOut })
     .description('A masterless log aggregator: no line lost, none twice, none changed, and provably so.')
     .version(packageVersion(), '-V, --version')
     .exitOverride()

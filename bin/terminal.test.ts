@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { ended, start } from '../test/command.ts'
 import { count, escapeControls, escapeEvent, escapeJson, size, table } from './terminal.ts'
 
 test('nothing a terminal would obey gets through', async t => {
@@ -30,4 +31,16 @@ test('numbers, sizes and tables read well', async t => {
     ),
     'file    lines\na.log       5\nbb     12 345',
   )
+})
+
+test('help whose reader is gone ends quietly', async t => {
+  for (const args of [['--help'], ['buck', '--help'], ['ledger', 'accept', '--help'], ['--version']]) {
+    const child = start(args)
+    const end = ended(child)
+    // Long before the process has anything to say.
+    child.stdout!.destroy()
+    const { code, stderr } = await end
+    t.equal(stderr, '', args.join(' '))
+    t.equal(code, 0, args.join(' '))
+  }
 })
