@@ -193,9 +193,6 @@ export class SourceTable {
       offset: source.offset,
     })
     await this.#bind(source, file)
-    source.namelessLooks = 0
-    source.missingSince = undefined
-    source.isRemembered = false
   }
 
   /**
@@ -209,12 +206,26 @@ export class SourceTable {
       from: begun.at,
       known: source.offset,
     })
+    await this.#readFrom(source, file, begun)
+  }
+
+  /**
+   * The bucks know of it, and the folder that could tell whether this file has the same is lost: read again from its
+   * beginning, under the same name for the same reason.
+   */
+  async readAgain(source: Source, file: FoundFile): Promise<void> {
+    const fields = { path: file.path, source: source.name, bytes: file.stat.size, known: source.offset }
+    this.#parts.log.warn('not proven to be what the bucks know of it: read again', fields)
+    await this.#readFrom(source, file, { at: source.start, head: source.head, tail: Buffer.alloc(0) })
+  }
+
+  async #readFrom(source: Source, file: FoundFile, { at, head, tail }: Beginning): Promise<void> {
     await this.#bind(source, file)
-    source.offset = begun.at
-    source.head = begun.head
-    source.tail = begun.tail
-    source.coverage = new RangeSet([[source.start, begun.at]])
-    source.rewound = { at: begun.at, epoch: this.#parts.epochCount() }
+    source.offset = at
+    source.head = head
+    source.tail = tail
+    source.coverage = new RangeSet([[source.start, at]])
+    source.rewound = { at, epoch: this.#parts.epochCount() }
   }
 
   /** No setting names it any more. What a rotated file has was read, if it is settled. */
@@ -354,6 +365,9 @@ export class SourceTable {
     source.isLost = false
     source.isLeft = false
     source.isSettled = false
+    source.isRemembered = false
+    source.namelessLooks = 0
+    source.missingSince = undefined
     this.#changed.add(source)
   }
 }

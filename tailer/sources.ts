@@ -64,6 +64,8 @@ const COMPRESSED_SHORT = 'the compressed file has less than what was read of the
 const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a file of its own'
 const COMPRESSED_MEANWHILE =
   'found again only in a compressed file: if it was copied and truncated, lines written between the two cannot be proven'
+const FOLDER_LOST_SHORT =
+  'the folder of the tailer was lost, and a rotated file has less than the bucks know of it: read again from its beginning'
 const COPIED_AND_TRUNCATED = 'copied and truncated: lines written between the copy and the truncation cannot be proven'
 
 export class Sources {
@@ -434,11 +436,19 @@ export class Sources {
           await this.#table.alarm(source, file.packed === undefined ? COPIED_AND_TRUNCATED : COMPRESSED_MEANWHILE)
         return
       }
-      if (relates === 'prefix' && file !== atInode && !isActiveName(file.path)) prefix ??= file
+      if (relates === 'prefix' && file !== atInode && !isActiveName(file.path) && !isUnseen(source)) prefix ??= file
     }
     if (isPending) {
       // Its content may be in a compressed file that is not gone through yet.
       if (atInode !== undefined) found.reserve(atInode)
+      return
+    }
+    if (prefix !== undefined && prefix.packed === undefined && source.isRemembered) {
+      // Its head alone speaks for it: a power cut may have made it shorter, and what follows that nobody may have read.
+      await this.#table.readAgain(source, prefix)
+      await this.#table.alarm(source, FOLDER_LOST_SHORT)
+      found.take(prefix)
+      this.#copies.release(prefix.path)
       return
     }
     if (prefix !== undefined) {
@@ -665,6 +675,11 @@ export class Sources {
 /** Born empty, and nothing of it was seen since. */
 function isUnknown(source: Source): boolean {
   return isUnread(source) && source.head.length === 0 && !source.isFinished && !source.isExcluded
+}
+
+/** The bucks remember it without its beginning, and no more of it is known than its end. */
+function isUnseen(source: Source): boolean {
+  return source.isRemembered && source.head.length === 0
 }
 
 function isUnread(source: Source): boolean {

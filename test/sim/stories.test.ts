@@ -55,6 +55,23 @@ for (const isJournalWhole of [true, false]) {
   })
 }
 
+test('2. what a log had after a power cut is read, when the folder is lost with it and the log is rotated before a look', async t => {
+  const story = new Story('power and folder')
+  const { program, host } = story
+  const before = program.write(50)
+  await story.run(8 * second)
+  const logBytes = host.machine.disk.file(program.config.path).size
+  program.write(40)
+  await story.run(3 * second)
+  await story.losePower(2 * second, { logBytes, folder: new Map() })
+  // Shorter than what the bucks know of it, and begins as that does.
+  const after = program.write(10)
+  program.rename()
+  after.push(...program.write(5))
+  t.same(await story.broken(), [])
+  t.same(await story.places([...before, ...after]), once([...before, ...after]))
+})
+
 for (const isHeard of [true, false]) {
   const when = isHeard ? 'at the opening' : 'when reading has begun'
   test(`2. a bucket that a power cut took from the journal before it was sealed is sealed by what the bucks say ${when}`, async t => {
