@@ -6,6 +6,7 @@
 //
 // - A job only adds. What is archived is told to the bucks by the holder alone, after it asked the stores itself: a job that
 //   was done badly, twice or not at all costs time.
+// - A holder that was killed leaves its task; the next one ends it before its own first round.
 // - The holder waits for nobody: with a failure of its own, or when others take too long, it goes on by itself.
 import type { TaskBoard } from '../shared/task-board.ts'
 import type { World } from '../shared/world.ts'
@@ -15,7 +16,7 @@ import type { Troubles } from './troubles.ts'
 
 export const CARRY_KIND = 'carry'
 
-/** A task whose holder died stays so long after the last job of it, then whoever looks removes it. */
+/** A task that nobody ended stays so long after the last job of it, then whoever looks removes it. */
 const KEEP_MS = 60_000
 /** Without work of its own, the holder waits so long for the jobs of others. */
 const OTHERS_MS_MAX = 120_000
@@ -98,11 +99,25 @@ export async function shareRound(parts: SharedRoundParts, jobs: CarryJob[], sign
   } finally {
     alone.abort()
     await watching
-    // Ended first: who works on a job of it sees that nobody waits for it any more.
-    await board.end(id, { state: 'cancelled', reason: 'the round goes on' })
-    await board.drop(id)
-    await board.remove(id)
+    await clear(board, id, 'the round goes on')
   }
+}
+
+/**
+ * The rounds of former holders: who has the lease compares everything anew, so nobody waits for them. Also for one whose name
+ * and process number are ours: in a container every life has the same.
+ */
+export async function clearFormerRounds(board: TaskBoard): Promise<void> {
+  for (const { id } of await board.look()) {
+    if (id.startsWith(`${CARRY_KIND}-`)) await clear(board, id, 'its holder is gone')
+  }
+}
+
+/** Ended first: who works on a job of it sees that nobody waits for it any more. */
+async function clear(board: TaskBoard, id: string, reason: string): Promise<void> {
+  await board.end(id, { state: 'cancelled', reason })
+  await board.drop(id)
+  await board.remove(id)
 }
 
 function sumOf(results: Record<string, unknown>[], what: keyof Hauled): number {

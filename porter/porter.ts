@@ -21,7 +21,7 @@ import type { EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
 import { BuckView } from './buck-view.ts'
 import { Carry, type CarryCounts, type CarryJob, type Errand } from './carry.ts'
-import { type SharedRoundParts, shareRound } from './carry-jobs.ts'
+import { clearFormerRounds, type SharedRoundParts, shareRound } from './carry-jobs.ts'
 import { Due } from './due.ts'
 import { follow } from './follow.ts'
 import { epochKey } from './inventory.ts'
@@ -226,7 +226,12 @@ export class Porter {
     this.#state = 'working'
     const links = tenure.fleet.run(signal)
     try {
+      const board = this.#parts.sharing?.board
+      let isCleared = board === undefined
       while (!signal.aborted) {
+        if (board && !isCleared) {
+          isCleared = await this.#guarded('former rounds not cleared', () => clearFormerRounds(board))
+        }
         const isMoreDue = await this.#round(tenure, signal)
         this.#rounds++
         if (!isMoreDue) await world.clock.sleep(this.#config.pollMs, signal).catch(() => undefined)
