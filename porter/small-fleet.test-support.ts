@@ -129,11 +129,11 @@ export class TestTailer {
   /** Sequences it will say are gone, instead of sending them again. */
   readonly lost = new Set<number>()
   wants = 0
-  readonly #fleet: SmallFleet
+  readonly #fleet: Pick<SmallFleet, 'world' | 'dialer'>
   readonly #links = new Map<string, Link>()
   #offset = 0
 
-  constructor(fleet: SmallFleet) {
+  constructor(fleet: Pick<SmallFleet, 'world' | 'dialer'>) {
     this.#fleet = fleet
     this.keys = mintNodeKeys(fleet.world.random)
     this.epoch = `1-${fleet.world.random.bytes(8).toString('hex')}`
