@@ -22,7 +22,8 @@ if (process.argv[2] === 'tailer') {
   process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED ??= 'true'
 }
 modules.enableCompileCache?.()
-const isRole = ['tailer', 'buck', 'porter', 'archie'].includes(process.argv[2])
+const { ROLES } = await import('../shared/link.ts')
+const isRole = ROLES.some(role => role === process.argv[2])
 const exitCode = isRole ? await (await import('./one-role.ts')).runOneRole(process.argv.slice(2)) : undefined
 if (exitCode !== undefined) process.exitCode = exitCode
 else await (await import('./program.ts')).main(process.argv)

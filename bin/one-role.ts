@@ -1,10 +1,8 @@
 // `bucktail tailer --config FILE`, as systemd and `bucktail up` start a role: without the table of all commands, which takes
 // 20 ms to load and build. What it does not know (`--help`, a mistake) is left to program.ts, which has the words for it.
+import { ROLES, type Role } from '../shared/link.ts'
 import { roleCommand } from './commands/role.ts'
 import { report } from './fail.ts'
-
-const ROLES = ['tailer', 'buck', 'porter', 'archie'] as const
-type Role = (typeof ROLES)[number]
 
 export interface RoleCall {
   role: Role

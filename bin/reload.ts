@@ -5,11 +5,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { settingKeys } from '../config/keys.ts'
 import { type Mistake, SettingsError } from '../config/load.ts'
 import type { Settings } from '../config/schema.ts'
-import type { Role } from '../shared/link.ts'
+import { ROLES, type Role } from '../shared/link.ts'
 import type { World } from '../shared/world.ts'
 import type { RunningRole } from './roles/role.ts'
-
-const ROLES: readonly string[] = ['tailer', 'buck', 'porter', 'archie'] satisfies Role[]
 
 /**
  * @param running   how it runs
@@ -25,7 +23,9 @@ export function reload(
   try {
     const { settings: next, warnings } = read()
     for (const { where, message } of warnings) log.warn('setting not used', { where, message })
-    const changed = changedKeys(settings, next).filter(([section]) => section === role || !ROLES.includes(section))
+    const changed = changedKeys(settings, next).filter(
+      ([section]) => section === role || !ROLES.some(other => other === section),
+    )
     const followed = running.follow?.(next) ?? []
     const name = (path: string[]) => path.join('.')
     const taken = changed.filter(path => followed.includes(name(path)))

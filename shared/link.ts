@@ -3,7 +3,8 @@
 // Real ones: shared/channel (NaCl or plain over TCP). Simulated ones: test/sim.
 import type { Asks } from './messages.ts'
 
-export type Role = 'tailer' | 'buck' | 'porter' | 'archie'
+export const ROLES = ['tailer', 'buck', 'porter', 'archie'] as const
+export type Role = (typeof ROLES)[number]
 
 export interface Peer {
   role: Role

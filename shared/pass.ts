@@ -9,9 +9,8 @@
 import { Packr } from 'msgpackr'
 import { UntrustedPeerError } from './channel/untrusted-peer.ts'
 import { type SigningKey, sign, verify } from './keys.ts'
-import type { Role } from './link.ts'
+import { ROLES, type Role } from './link.ts'
 
-export const ROLES: readonly Role[] = ['tailer', 'buck', 'porter', 'archie']
 /** Longest environment name, UTF-8. */
 export const ENVIRONMENT_BYTES_MAX = 64
 export const PASS_BYTES_MAX = 512

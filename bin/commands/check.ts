@@ -5,7 +5,7 @@ import { styleText } from 'node:util'
 import type { Settings } from '../../config/schema.ts'
 import { createDialer } from '../../shared/channel/dial.ts'
 import { mintNodeKeys } from '../../shared/keys.ts'
-import type { Role } from '../../shared/link.ts'
+import { ROLES, type Role } from '../../shared/link.ts'
 import { checkPass } from '../../shared/pass.ts'
 import { realRandom, realWorld } from '../../shared/real-world.ts'
 import { openArchiveObjects } from '../archive-objects.ts'
@@ -19,7 +19,6 @@ import { foldersOf, settingsOf } from '../settings.ts'
 import { counted, isTerminal, Output } from '../terminal.ts'
 
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
-const ROLES: Role[] = ['tailer', 'buck', 'porter', 'archie']
 
 interface Flags {
   config?: string

@@ -1,10 +1,8 @@
 import { parseDuration } from '../../config/values.ts'
-import type { Role } from '../../shared/link.ts'
+import { ROLES, type Role } from '../../shared/link.ts'
 import { CommandError, EXIT, failure, reasonOf, usageError } from '../fail.ts'
 import { makeKeys, type NodeToMake } from '../keyring.ts'
 import { dim, Output } from '../terminal.ts'
-
-const ROLES: Role[] = ['tailer', 'buck', 'porter', 'archie']
 
 interface Flags {
   out: string

@@ -12,8 +12,7 @@
 // and then, each way, handshake messages in a small envelope: kind u8, length u16, bytes (handshake.ts), the kinds being
 //   2 the listener's message   3 the dialler's   255 a refusal, of one byte: a code out of REFUSALS
 import { createHash } from 'node:crypto'
-import type { Role } from '../link.ts'
-import { ROLES } from '../pass.ts'
+import { ROLES, type Role } from '../link.ts'
 import { UntrustedPeerError, type UntrustedReason } from './untrusted-peer.ts'
 
 export type Mode = 'nacl' | 'plain'
