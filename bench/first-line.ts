@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { makeKeys } from '../bin/keyring.ts'
-import { BUILT_ENTRY, costOf, startPinned, stop, until } from './processes.ts'
+import { BUILT_ENTRY, costOf, packetsAt, startPinned, stop, until } from './processes.ts'
 
 const BASE_PORT = 17_900
 const MS_MAX = 60_000
@@ -35,18 +35,12 @@ function settings(data: string, name: string, more: object): string {
   return file
 }
 
-/** At each buck. */
-async function packets(): Promise<number[]> {
-  const answers = pages.map(async page => (await fetch(`http://${page}/status`)).json() as Promise<{ packets: number }>)
-  return (await Promise.all(answers)).map(status => status.packets)
-}
-
 const processes = [0, 1].map(k => {
   const buck = { listen: bucks[k], http: pages[k] }
   return startPinned(1, ['buck', '--config', settings(`buck${k}`, `buck${k}`, { buck })], {}, entries[0])
 })
 try {
-  const isUp = async () => (await packets().catch(() => undefined)) !== undefined
+  const isUp = async () => (await packetsAt(pages).catch(() => undefined)) !== undefined
   await until('the bucks are up', isUp, MS_MAX)
   for (let run = 0; run < runs; run++) {
     for (const [i, entry] of entries.entries()) {
@@ -55,11 +49,11 @@ try {
       writeFileSync(join(logs, `app${run}.log`), `2026-01-01T00:00:00Z host app: line ${run} ${i}\n`)
       const http = `127.0.0.1:${BASE_PORT + 90}`
       const config = settings(`tailer-${run}-${i}`, 'tailer', { tailer: { files: [join(logs, '*.log')], http } })
-      const before = await packets()
+      const before = await packetsAt(pages)
       const startedAt = performance.now()
       const tailer = startPinned(0, ['tailer', '--config', config], {}, entry)
       processes.push(tailer)
-      const isThere = async () => (await packets()).every((count, k) => count > before[k])
+      const isThere = async () => (await packetsAt(pages)).every((count, k) => count > before[k])
       await until('the first line is at two bucks', isThere, MS_MAX, 5)
       const ms = Math.round(performance.now() - startedAt)
       console.log(`${entry}: ${ms} ms, ${costOf(tailer.pid!).cpuSeconds} CPU seconds`)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { makeKeys } from '../bin/keyring.ts'
 import { size } from '../bin/terminal.ts'
-import { BUILT_ENTRY, costOf, startPinned, stop, until } from './processes.ts'
+import { BUILT_ENTRY, costOf, packetsAt, startPinned, stop, until } from './processes.ts'
 
 const BASE_PORT = 17_800
 const MS_MAX = 300_000
@@ -25,6 +25,7 @@ const names = ['buck0', 'buck1', 'tailer']
 const nodes = names.map(name => ({ name, role: name === 'tailer' ? ('tailer' as const) : ('buck' as const) }))
 makeKeys(keys, { environment: 'bench', nodes, notAfterMs: Date.now() + 86_400_000, renew: false })
 const bucks = [0, 1].map(k => `127.0.0.1:${BASE_PORT + 10 * k}`)
+const pages = [0, 1].map(k => `127.0.0.1:${BASE_PORT + 10 * k + 1}`)
 
 function settings(name: string, more: object): string {
   const file = join(dir, `${name}.yaml`)
@@ -39,19 +40,12 @@ function settings(name: string, more: object): string {
   return file
 }
 
-/** At each buck. */
-async function packets(): Promise<number[]> {
-  const pages = [0, 1].map(k => `http://127.0.0.1:${BASE_PORT + 10 * k + 1}/status`)
-  const answers = pages.map(async page => (await fetch(page)).json() as Promise<{ packets: number }>)
-  return (await Promise.all(answers)).map(status => status.packets)
-}
-
 const processes = [0, 1].map(k => {
-  const buck = { listen: bucks[k], http: `127.0.0.1:${BASE_PORT + 10 * k + 1}` }
+  const buck = { listen: bucks[k], http: pages[k] }
   return startPinned(1, ['buck', '--config', settings(`buck${k}`, { buck })], {}, entry)
 })
 try {
-  await until('the bucks are up', async () => (await packets().catch(() => undefined)) !== undefined, MS_MAX)
+  await until('the bucks are up', async () => (await packetsAt(pages).catch(() => undefined)) !== undefined, MS_MAX)
   const http = `127.0.0.1:${BASE_PORT + 90}`
   const config = settings('tailer', { tailer: { files: [join(logs, '*.log')], http } })
   const linesRead = async () =>
@@ -59,16 +53,26 @@ try {
   const startedAt = performance.now()
   const tailer = startPinned(0, ['tailer', '--config', config], {}, entry)
   processes.push(tailer)
-  await until('the first line is at two bucks', async () => (await packets()).every(count => count > 0), MS_MAX, 5)
+  await until(
+    'the first line is at two bucks',
+    async () => (await packetsAt(pages)).every(count => count > 0),
+    MS_MAX,
+    5,
+  )
   const atMs = Math.round(performance.now() - startedAt)
   console.log(`start to first lines at two bucks: ${atMs} ms, ${costOf(tailer.pid!).cpuSeconds} CPU seconds`)
   await measure('idle')
   await until('all are read', async () => (await linesRead()) === files, MS_MAX, 1000)
   await measure('idle, after it was asked')
-  const before = await packets()
+  const before = await packetsAt(pages)
   const writtenAt = performance.now()
   appendFileSync(join(logs, 'app7x.log'), 'one more line\n')
-  await until('the new line is there', async () => (await packets()).every((count, k) => count > before[k]), MS_MAX, 5)
+  await until(
+    'the new line is there',
+    async () => (await packetsAt(pages)).every((count, k) => count > before[k]),
+    MS_MAX,
+    5,
+  )
   console.log(`a line of an idle file is at two bucks after ${Math.round(performance.now() - writtenAt)} ms`)
 
   async function measure(what: string): Promise<void> {

@@ -48,6 +48,12 @@ export function costOf(pid: number): Cost {
   }
 }
 
+/** What each buck holds. @param pages  `host:port` of their HTTP ports. Rejects until all answer. */
+export async function packetsAt(pages: string[]): Promise<number[]> {
+  const answers = pages.map(async page => (await fetch(`http://${page}/status`)).json() as Promise<{ packets: number }>)
+  return (await Promise.all(answers)).map(status => status.packets)
+}
+
 /** @param everyMs  asking costs the one who is asked: seldom, where its CPU is measured */
 export async function until(what: string, isTrue: () => Promise<boolean>, ms: number, everyMs = 25): Promise<void> {
   const deadline = performance.now() + ms

@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { makeKeys } from '../bin/keyring.ts'
-import { type Cost, costOf, ENTRY, startPinned, stop, until } from './processes.ts'
+import { type Cost, costOf, ENTRY, packetsAt, startPinned, stop, until } from './processes.ts'
 
 const BASE_PORT = 17_700
 const MS_MAX = 600_000
@@ -43,6 +43,7 @@ export async function benchTail(dir: string, log: string, bytes: number, entry =
     renew: false,
   })
   const bucks = names.map((_, k) => `127.0.0.1:${BASE_PORT + 10 * k}`)
+  const pages = names.map((_, k) => `127.0.0.1:${BASE_PORT + 10 * k + 1}`)
   const settings = (name: string, more: object) => {
     const file = join(dir, `${name}.yaml`)
     const common = {
@@ -56,11 +57,11 @@ export async function benchTail(dir: string, log: string, bytes: number, entry =
     return file
   }
   const processes = names.map((name, k) => {
-    const buck = { listen: bucks[k], http: `127.0.0.1:${BASE_PORT + 10 * k + 1}` }
+    const buck = { listen: bucks[k], http: pages[k] }
     return startPinned(1, ['buck', '--config', settings(name, { buck })], {}, entry)
   })
   try {
-    for (const [k] of names.entries()) await isUp(`http://127.0.0.1:${BASE_PORT + 10 * k + 1}`)
+    await until('the bucks are up', async () => (await packetsAt(pages).catch(() => undefined)) !== undefined, MS_MAX)
     const http = `127.0.0.1:${BASE_PORT + 90}`
     const tailer = startPinned(
       0,
@@ -70,14 +71,13 @@ export async function benchTail(dir: string, log: string, bytes: number, entry =
     )
     processes.push(tailer)
     const pid = tailer.pid!
-    const pages = names.map((_, k) => `http://127.0.0.1:${BASE_PORT + 10 * k + 1}`)
     // From when it reads, so that the start of Node is not measured. The tailer itself is not asked: that would be its work, too.
     await until('the log is being read', async () => bytesRead(pid) >= Math.min(BEGUN_BYTES, bytes / 2), MS_MAX, 5)
     const startedAt = performance.now()
-    const cpuBefore = costOf(pid).cpuSeconds
+    let cost = costOf(pid)
+    const cpuBefore = cost.cpuSeconds
     const share = (bytes - bytesRead(pid)) / bytes
     let seconds = 0
-    let cost = costOf(pid)
     await until(
       'everything is at two bucks',
       async () => {
@@ -109,31 +109,17 @@ export async function benchTail(dir: string, log: string, bytes: number, entry =
   }
 }
 
-async function packetsAt(bucks: string[]): Promise<number[]> {
-  const answers = bucks.map(async url => (await (await fetch(`${url}/status`)).json()) as { packets: number })
-  return (await Promise.all(answers)).map(status => status.packets)
-}
-
 /** By the process, of all files, its own modules included. */
 function bytesRead(pid: number): number {
   return Number(/rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))![1])
 }
 
 /** Asked every few milliseconds, which the figure includes. */
-async function lineTime(log: string, bucks: string[]): Promise<number> {
-  const packets = async () => Math.max(...(await packetsAt(bucks)))
+async function lineTime(log: string, pages: string[]): Promise<number> {
+  const packets = async () => Math.max(...(await packetsAt(pages)))
   const before = await packets()
   appendFileSync(log, `${new Date().toISOString()} INFO one line more\n`)
   const writtenAt = performance.now()
   await until('a line is at a buck', async () => (await packets()) > before, MS_MAX, 3)
   return performance.now() - writtenAt
-}
-
-async function isUp(url: string): Promise<void> {
-  const answers = () =>
-    fetch(`${url}/healthz`).then(
-      ({ ok }) => ok,
-      () => false,
-    )
-  await until(`${url} answers`, answers, 30_000)
 }

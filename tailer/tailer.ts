@@ -482,13 +482,10 @@ class Life {
       taken += got
       this.#figures.read(source, got, source.redactedPlaces - hiddenBefore)
       this.#figures.look(source)
-      if (this.#builder.isFull) {
-        await this.#cut()
-        this.#isBehind = true
-      } else if (this.#isCutDue()) {
-        // To open a thousand files takes longer than a line may wait.
-        await this.#cut()
-      }
+      const { isFull } = this.#builder
+      if (isFull) this.#isBehind = true
+      // Due, too: to open a thousand files takes longer than a line may wait.
+      if (isFull || this.#isCutDue()) await this.#cut()
       if (got === 0) await this.#settle(source)
       // The next look would close them, too; so many may not be open by then.
       if (this.#turns % TURNS_BETWEEN_CLOSING === 0) await this.#sources.closeIdle()
