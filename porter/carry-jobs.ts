@@ -10,8 +10,8 @@
 // - The holder waits for nobody: with a failure of its own, or when others take too long, it goes on by itself.
 import type { TaskBoard } from '../shared/task-board.ts'
 import type { World } from '../shared/world.ts'
-import type { CarryJob } from './carry.ts'
 import { type JobKind, type JobPass, Jobs } from './jobs.ts'
+import type { CarryJob } from './round-cut.ts'
 import type { Troubles } from './troubles.ts'
 
 export const CARRY_KIND = 'carry'

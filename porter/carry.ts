@@ -8,44 +8,33 @@
 // - Nothing waits for completeness. What fails is named, stays marked as grown, and is tried again later; the rest goes on.
 // - A crash anywhere leaves packets added or not added; the next porter compares again. Two at once add each once.
 import type { Link } from '../shared/link.ts'
-import type { Bucket, PacketId, TailerId } from '../shared/messages.ts'
+import type { Bucket, PacketId } from '../shared/messages.ts'
 import { CorruptPacketError, type Packet, packetEvents, packetKey } from '../shared/packet.ts'
 import { RangeSet } from '../shared/ranges.ts'
-import type { Release, Releases } from '../shared/releases.ts'
+import type { Releases } from '../shared/releases.ts'
 import type { Added, EventStore } from '../shared/stores.ts'
 import type { World } from '../shared/world.ts'
-import type { BuckView } from './buck-view.ts'
 import { fetchOnce, type Need } from './fetch.ts'
-import { epochKey, idRuns, openInventory } from './inventory.ts'
-import type { Troubles } from './troubles.ts'
+import { epochKey, idRuns } from './inventory.ts'
+import {
+  type Errand,
+  type Located,
+  type Reading,
+  type ReadingParts,
+  rangesOf,
+  readInventories,
+  union,
+} from './readings.ts'
+import { type CarryJob, cutRound, partOf } from './round-cut.ts'
 import type { Sequences } from './wants.ts'
-import type { SignedWords, StoreName, Words } from './words.ts'
+import type { SignedWords, StoreName } from './words.ts'
 
 /** Ids in one `archived` message: 80 KB of sums. */
 const TOLD_IDS_MAX = 10_000
-/** Inventories asked for at a time: keeps the answers waiting in memory few. */
-const INVENTORIES_AT_ONCE = 24
 /** Packets remembered as not readable or as held by no buck in good state; the oldest makes room and is tried again. */
 const REMEMBERED_MAX = 10_000
-/** Packets that are worth a job of their own: seconds of work, against a few small objects beside the archive. */
-const JOB_PACKETS = 64
-/** Jobs of one span. */
-const PARTS_MAX = 8
 /** After a round in which nobody helped, the next ones are carried alone for so long: every task is a hundred requests. */
 const ALONE_MS = 300_000
-
-export interface Errand {
-  bucket: Bucket
-  forIndex: boolean
-  forArchive: boolean
-}
-
-/** A part of a round: these buckets, and of them the tailers whose hash falls into `part`. */
-export interface CarryJob {
-  errands: Errand[]
-  part: number
-  parts: number
-}
 
 export interface CarryCounts {
   fetched: number
@@ -56,23 +45,6 @@ export interface CarryCounts {
   /** Events that a store had already, from another packet. */
   repeated: number
   unreadable: number
-}
-
-interface Reading {
-  view: BuckView
-  errand: Errand
-  version: number
-  ids: PacketId[]
-  words: SignedWords
-  /** Of the buck's log, when the inventory was read. */
-  logId: string
-  number: number
-}
-
-interface Located {
-  id: PacketId
-  bucket: Bucket
-  holders: BuckView[]
 }
 
 /** One store, during one run. */
@@ -87,13 +59,9 @@ interface Lane {
   hasFailed: boolean
 }
 
-export interface CarryParts {
+export interface CarryParts extends ReadingParts {
   index: EventStore
   archive: EventStore
-  /** All reachable bucks. */
-  reachable(): BuckView[]
-  words: Words
-  troubles: Troubles
   world: Pick<World, 'clock' | 'random' | 'log'>
   indexBatchBytes: number
   archiveBatchBytes: number
@@ -132,7 +100,7 @@ export class Carry {
     if (excluded.length > 0) await this.#release(excluded)
     const errands = excluded.length > 0 ? all.filter(errand => !excluded.includes(errand)) : all
     if (errands.length === 0 || signal.aborted) return
-    const readings = await this.#readInventories(errands)
+    const readings = await readInventories(this.#parts, errands)
     if (signal.aborted) return
     const located = union(readings)
     const index = await this.#openLane('index', readings, located)
@@ -155,7 +123,7 @@ export class Carry {
     signal: AbortSignal,
   ): Promise<{ indexedEvents: number; archivedEvents: number }> {
     const before = { ...this.counts }
-    const readings = await this.#readInventories(errands)
+    const readings = await readInventories(this.#parts, errands)
     signal.throwIfAborted()
     const located = union(readings)
     for (const [key, { id }] of located) if (partOf(id.tailer, parts) !== part) located.delete(key)
@@ -187,7 +155,7 @@ export class Carry {
       const key = packetKey(id)
       return index.lacking.has(key) || archive.lacking.has(key)
     })
-    const jobs = jobsOf(errands, lacking, sharing.spanSeconds)
+    const jobs = cutRound(errands, lacking, sharing.spanSeconds)
     if (jobs.length < 2) return
     const cause = 'a round not shared'
     let wasHelped = false
@@ -208,7 +176,7 @@ export class Carry {
   async #release(errands: Errand[]): Promise<void> {
     const { releases, world } = this.#parts
     const asArchive = errands.map(errand => ({ ...errand, forArchive: true }))
-    const readings = await this.#readInventories(asArchive)
+    const readings = await readInventories(this.#parts, asArchive)
     const located = union(readings)
     const lane = await this.#openLane('archive', readings, located)
     const known = (await releases?.sequences()) ?? new Map<string, RangeSet>()
@@ -241,61 +209,6 @@ export class Carry {
         view.done(errand.bucket, version, 'archived')
       } else view.failed(errand.bucket, nowMs)
     }
-  }
-
-  async #readInventories(errands: Errand[]): Promise<Reading[]> {
-    const { troubles, words } = this.#parts
-    const asks = errands.flatMap(errand =>
-      this.#parts.reachable().flatMap(view => {
-        const growth = view.buckets.get(errand.bucket)
-        return growth ? [{ view, errand, version: growth.version }] : []
-      }),
-    )
-    const readings: Reading[] = []
-    for (let at = 0; at < asks.length; at += INVENTORIES_AT_ONCE) {
-      const batch = asks.slice(at, at + INVENTORIES_AT_ONCE)
-      await Promise.all(
-        batch.map(async ({ view, errand, version }) => {
-          const { link, address, logId } = view
-          const cause = `inventory of ${address} not read`
-          try {
-            if (!link) throw new Error('the link is gone')
-            const inventory = await openInventory(link, errand.bucket)
-            // Another life of the buck: what it said belongs to beliefs that are void by now.
-            if (view.logId !== logId) return
-            troubles.clear(cause)
-            if (!this.#believe(view, errand.bucket, inventory.ids)) return
-            const { ids, number } = inventory
-            readings.push({ view, errand, version, ids, logId, number, words: words.genuine(inventory, address) })
-          } catch (error) {
-            troubles.note(cause, error)
-            view.failed(errand.bucket, this.#parts.world.clock.monotonic())
-          }
-        }),
-      )
-    }
-    return readings
-  }
-
-  /** False: the buck has less than before and not because it may; everything about it is asked anew. */
-  #believe(view: BuckView, bucket: Bucket, ids: PacketId[]): boolean {
-    const growth = view.buckets.get(bucket)
-    if (growth && growth.archived === 0 && ids.length < growth.packets) {
-      this.#parts.troubles.note(
-        `buck ${view.address} lost packets while it ran`,
-        new Error(
-          `bucket ${bucket} had ${growth.packets} packets and has ${ids.length}: its inventories are read again`,
-        ),
-      )
-      view.forget()
-      return false
-    }
-    if (growth) {
-      growth.packets = ids.length
-      growth.isRead = true
-    }
-    for (const id of ids) view.hold(epochKey(id), id.sequence, 1)
-    return true
   }
 
   async #openLane(
@@ -534,68 +447,6 @@ async function tellWords(link: Link, logId: string, readings: Reading[]): Promis
   if (ofThisLife.length === 0) return
   const buckets = ofThisLife.map(({ errand, number }) => ({ bucket: errand.bucket, number }))
   await link.ask('wordsArchived', { logId, buckets }, undefined, 30_000)
-}
-
-/** What the manifests say of the buckets: packets are not fetched for it. */
-function rangesOf(readings: Reading[]): Release['sources'] {
-  const sources = new Map<string, { source: string; host: string; path: string; start: number; ranges: RangeSet }>()
-  for (const { words, errand } of readings) {
-    for (const manifest of words.manifests) {
-      if (manifest.bucket !== errand.bucket) continue
-      for (const { source, host, path, start, from, to } of manifest.sources) {
-        const known = sources.get(source) ?? { source, host, path, start, ranges: new RangeSet() }
-        sources.set(source, known)
-        known.ranges.add(from, to)
-      }
-    }
-  }
-  return [...sources.values()].map(part => ({ ...part, ranges: [...part.ranges] }))
-}
-
-function union(readings: Reading[]): Map<string, Located> {
-  const located = new Map<string, Located>()
-  for (const { view, errand, ids } of readings) {
-    for (const id of ids) {
-      const key = packetKey(id)
-      const known = located.get(key)
-      if (known) known.holders.push(view)
-      else located.set(key, { id, bucket: errand.bucket, holders: [view] })
-    }
-  }
-  return located
-}
-
-/** Neighbouring spans until they are worth a job; those with several tailers cut by their hash. Nothing lacks: none. */
-function jobsOf(errands: Errand[], lacking: Located[], spanSeconds: number): CarryJob[] {
-  const spanOf = (bucket: Bucket) => Math.floor(bucket / spanSeconds)
-  const packetsOf = new Map<number, Located[]>()
-  for (const packet of lacking) {
-    const span = spanOf(packet.bucket)
-    const packets = packetsOf.get(span)
-    if (packets) packets.push(packet)
-    else packetsOf.set(span, [packet])
-  }
-  const jobs: CarryJob[] = []
-  const spans = [...packetsOf.keys()].sort((a, b) => a - b)
-  for (let at = 0; at < spans.length; ) {
-    const taken = new Set<number>()
-    const packets: Located[] = []
-    while (at < spans.length && packets.length < JOB_PACKETS) {
-      taken.add(spans[at])
-      for (const packet of packetsOf.get(spans[at]) ?? []) packets.push(packet)
-      at++
-    }
-    const own = errands.filter(({ bucket }) => taken.has(spanOf(bucket)))
-    const parts = Math.max(1, Math.min(PARTS_MAX, Math.floor(packets.length / JOB_PACKETS)))
-    const used = new Set(packets.map(({ id }) => partOf(id.tailer, parts)))
-    for (const part of [...used].sort((a, b) => a - b)) jobs.push({ errands: own, part, parts })
-  }
-  return jobs
-}
-
-/** The id is a hash already. */
-function partOf(tailer: TailerId, parts: number): number {
-  return Number.parseInt(tailer.slice(0, 8), 16) % parts
 }
 
 function remember<V>(map: Map<string, V>, key: string, value: V): void {

@@ -2,7 +2,7 @@
 import type { Bucket } from '../shared/messages.ts'
 import type { Clock } from '../shared/world.ts'
 import type { BuckView, Growth } from './buck-view.ts'
-import type { Errand } from './carry.ts'
+import type { Errand } from './readings.ts'
 
 /** Ids of the inventories compared at a time: some hundred bytes of memory each. */
 const RUN_IDS_MAX = 100_000
