@@ -67,7 +67,8 @@ export class Content {
       const { size } = file.stat
       const end = Math.min(size, source.offset)
       const isLonger = size >= source.offset
-      const shared = await this.sharedBytes(handle, end, source, isLonger, PASS_STEP_BYTES, signal)
+      const trustedTo = isLonger ? source.offset : 0
+      const shared = await this.sharedBytes(handle, end, source, trustedTo, PASS_STEP_BYTES, signal)
       const found = await relation(handle, size, source, this.#known(source))
       if (found === 'same') return shared === end ? 'same' : 'other'
       if (found === 'other') return 'other'
@@ -140,7 +141,8 @@ export class Content {
 
   /** How far the file has the lines that are known of the source: whole ones, a line that ends otherwise is another line. */
   async #sharedLines(file: OpenFile, size: number, source: Source): Promise<number> {
-    let shared = await this.sharedBytes(file, Math.min(size, Math.max(source.offset, source.coverage.end)), source)
+    const end = Math.min(size, Math.max(source.offset, source.coverage.end))
+    let shared = await this.sharedBytes(file, end, source, Math.min(source.offset, source.heardFrom ?? source.offset))
     while (shared > 0) {
       const from = Math.max(0, shared - SHARED_STEP_BYTES)
       const newline = (await readAt(file, from, shared)).lastIndexOf(0x0a)
@@ -150,11 +152,12 @@ export class Content {
     return 0
   }
 
+  /** @param trustedTo below this offset, bytes that are known to nobody any more count as shared */
   async sharedBytes(
     file: OpenFile,
     end: number,
     source: KnownContent,
-    trustsUnknown = true,
+    trustedTo: number,
     stepBytes = SHARED_STEP_BYTES,
     signal?: AbortSignal,
   ): Promise<number> {
@@ -173,14 +176,14 @@ export class Content {
         const alike = likeBytes(actual, expected, source.isRedacted)
         if (alike < to - at) return at + alike
       }
-      // Beyond the offset there are gaps between what was taken back: nothing is known of them.
-      if (expected === undefined && (!trustsUnknown || at >= source.offset)) return at
+      // Beyond it are gaps between what was taken back, and what bucks told without its bytes.
+      if (expected === undefined && at >= trustedTo) return at
       // Unknown: not in the journal any more, so archived long before the cut, and on the disk long before it.
       at = to
       step = expected === undefined ? step : Math.min(stepBytes, step * 2)
       if (expected === undefined) {
         const next = this.#parts.nextKnown(source, at)
-        at = Math.max(at, Math.min(next, end))
+        at = Math.max(at, Math.min(next, end, trustedTo))
         step = stepBytes
       }
     }

@@ -84,7 +84,7 @@ export class Copies {
       if (source.offset < size) continue
       const isKnown = await this.#content.withFile(file, async handle => {
         if (size < HEAD_BYTES && !endsInTime(await readAt(handle, 0, size))) return false
-        return (await this.#content.sharedBytes(handle, size, source, false)) === size
+        return (await this.#content.sharedBytes(handle, size, source, 0)) === size
       })
       if (isKnown) return true
     }

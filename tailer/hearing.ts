@@ -80,7 +80,7 @@ export class Hearing {
     const { sources, log } = this.#parts
     const known = sources.get(record.source)
     if (known === undefined) {
-      const source = sources.adopt({ ...record, ranges: undefined }, true)
+      const source = sources.adopt({ ...record, ranges: undefined, heardFrom: record.start }, true)
       for (const [from, to] of record.ranges) source.coverage.add(from, to)
       log.info('source known to the bucks', { source: record.source, path: record.path, to: record.to })
       return
@@ -90,6 +90,7 @@ export class Hearing {
     if (record.to <= known.offset || record.tail.length === 0) return
     for (const [from, to] of record.ranges) if (from <= record.to) known.coverage.add(from, Math.min(to, record.to))
     if (known.coverage.endFrom(known.start) !== record.to) return
+    known.heardFrom ??= known.offset
     known.offset = record.to
     known.tail = record.tail
     if (known.head.length < record.head.length) known.head = record.head

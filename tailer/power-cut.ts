@@ -29,7 +29,7 @@ export class PowerCut {
       if (file === atInode || isProof(begun, file)) best = { file, begun }
     }
     if (best === undefined) return undefined
-    if (this.isAllKnown) {
+    if (this.isAllKnown && source.heardFrom === undefined) {
       await this.#table.endApart(source)
       const fact = 'file shorter after a power cut: reading goes on where it differs'
       this.#table.drawFork(best.file, source, best.begun, fact)

@@ -30,6 +30,8 @@ export interface StoredSource extends SourceRecord {
   isLeft?: boolean
   /** Head, tail and packets have hidden bytes. */
   isRedacted?: boolean
+  /** From here to `to` bucks alone told what is in packets: what the file had there, this folder never knew. */
+  heardFrom?: number
   /** Of its file when last looked at: what was seen and not read. */
   size?: number
   /** Its file as last compared, for one that is compressed or excluded: unchanged, it is not looked into again. */

@@ -43,6 +43,8 @@ export class Source {
   coverage: RangeSet
   rewound: StoredSource['rewound']
   last: LastSeen | undefined
+  /** From here on bucks told what was read, without its bytes: a file that differs there may have lines nobody read. */
+  heardFrom: number | undefined
   /** Next byte to read. Ahead of the coverage by what is in the packet that is not cut yet. */
   offset: number
   head: Buffer
@@ -106,6 +108,7 @@ export class Source {
     this.isLeft = stored.isLeft === true
     this.rewound = stored.rewound
     this.last = stored.last
+    this.heardFrom = stored.heardFrom
     this.coverage = new RangeSet([[stored.start, stored.to]])
     this.offset = stored.to
     this.size = Math.max(stored.to, stored.size ?? 0)
@@ -198,6 +201,7 @@ export class Source {
       rewound: this.rewound,
       size: this.size,
       last: this.last,
+      ...(this.heardFrom !== undefined && { heardFrom: this.heardFrom }),
       ...(this.isLeft && { isLeft: true }),
       ...(this.isRedacted && { isRedacted: true }),
     }

@@ -443,7 +443,8 @@ export class Sources {
       if (atInode !== undefined) found.reserve(atInode)
       return
     }
-    if (prefix !== undefined && prefix.packed === undefined && source.isRemembered) {
+    const isHeard = source.isRemembered || (prefix?.stat.size ?? 0) > (source.heardFrom ?? Number.POSITIVE_INFINITY)
+    if (prefix !== undefined && prefix.packed === undefined && isHeard) {
       // Its head alone speaks for it: a power cut may have made it shorter, and what follows that nobody may have read.
       await this.#table.readAgain(source, prefix)
       await this.#table.alarm(source, FOLDER_LOST_SHORT)

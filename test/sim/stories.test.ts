@@ -72,6 +72,30 @@ test('2. what a log had after a power cut is read, when the folder is lost with 
   t.same(await story.places([...before, ...after]), once([...before, ...after]))
 })
 
+test('2. what a log had after it was put back is read, where the bucks tell of it what another id had sent', async t => {
+  const story = new Story('another id, then put back')
+  const { program, host, fleet } = story
+  const before = program.write(20)
+  await story.run(8 * second)
+  const logBytes = host.machine.disk.file(program.config.path).size
+  const folder = story.folder()
+  // The bucks are asked only what a damaged source log cannot tell.
+  const sources = [...folder.keys()].find(path => path.endsWith('/sources')) ?? ''
+  const damaged = Buffer.from(folder.get(sources) ?? '')
+  damaged[damaged.length - 1] ^= 1
+  folder.set(sources, damaged)
+  fleet.loseTailerFolder(host)
+  await story.run(5 * second)
+  program.write(20)
+  await story.run(4 * second)
+  await story.losePower(0, { logBytes, folder })
+  const after = program.write(10)
+  await story.run(6 * second)
+  after.push(...program.write(5))
+  t.same(await story.broken(), [])
+  t.same(await story.places([...before, ...after]), once([...before, ...after]))
+})
+
 for (const isHeard of [true, false]) {
   const when = isHeard ? 'at the opening' : 'when reading has begun'
   test(`2. a bucket that a power cut took from the journal before it was sealed is sealed by what the bucks say ${when}`, async t => {
