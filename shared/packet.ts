@@ -81,11 +81,9 @@ export function encodePacket(
     events.names,
   ])
   const inColumns = columns && finishColumnsBlock(events, columns, level)
-  const body = inColumns ?? encodeBlock(events, level)
+  const body = inColumns?.bytes ?? encodeBlock(events, level)
   const sha256 = createHash('sha256').update(meta).update(body).digest()
-  let lines = 0
-  for (const count of events.lines) lines += count
-  const [leastNs, greatestNs] = timeBounds(events.times)
+  const { lines, leastNs, greatestNs } = inColumns ?? sumsOf(events)
 
   const bytes = Buffer.allocUnsafe(PACKET_HEADER_BYTES + meta.length + body.length)
   bytes.writeUInt32BE(MAGIC, 0)
@@ -237,23 +235,15 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every(text => typeof text === 'string')
 }
 
-/** Halves are compared: a BigInt per event costs more than the rest of the header. */
-function timeBounds(times: BigInt64Array): [bigint, bigint] {
-  if (times.length === 0) return [0n, 0n]
-  const halves = new Int32Array(times.buffer, times.byteOffset, times.length * 2)
-  let least = 0
-  let greatest = 0
-  for (let i = 1; i < times.length; i++) {
-    if (compareAt(halves, i, least) < 0) least = i
-    else if (compareAt(halves, i, greatest) > 0) greatest = i
+/** For kind lines, which small packets are: of columns the codec has told it on its way. */
+function sumsOf({ lines, times }: Events): { lines: number; leastNs: bigint; greatestNs: bigint } {
+  let sum = 0
+  for (const count of lines) sum += count
+  let leastNs = times.length > 0 ? times[0] : 0n
+  let greatestNs = leastNs
+  for (const time of times) {
+    if (time < leastNs) leastNs = time
+    if (time > greatestNs) greatestNs = time
   }
-  return [times[least], times[greatest]]
-}
-
-const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0]
-const LOW = 1 - HIGH
-
-function compareAt(halves: Int32Array, i: number, j: number): number {
-  const high = halves[2 * i + HIGH] - halves[2 * j + HIGH]
-  return high !== 0 ? high : (halves[2 * i + LOW] >>> 0) - (halves[2 * j + LOW] >>> 0)
+  return { lines: sum, leastNs, greatestNs }
 }

@@ -87,7 +87,7 @@ export function encodeSegmentBlock(events: SegmentEvents, position: number, leve
   const encoded = analyseText(events.bytes, new ModeMemory(), true)
   // The analysis is a view of the codec's memory: first all that is made of it.
   let tokens = TokenSet.of(events, encoded?.analysis.tokens)
-  const inColumns = encoded && finishColumnsBlock(events, encoded, level)
+  const inColumns = encoded && finishColumnsBlock(events, encoded, level)?.bytes
   const kind = inColumns ? 'columns' : 'lines'
   // Columns that do not give the text back are not written, and list no words.
   if (encoded && !inColumns) tokens = TokenSet.of(events, undefined)

@@ -1,9 +1,12 @@
 // Text into columns and back: the host's side of the core. What the streams hold: docs/formats/columns.md.
 
+import assert from 'node:assert/strict'
 import { CorruptBlockError } from '../block.ts'
+import type { Events } from '../events.ts'
 import { WITH_TOKENS } from './core/encode.ts'
 import { FORMAT_BYTES, FORMATS, HEAP, RESULT, SET_BYTES, SETS, STREAM_COUNT, STREAMS } from './core/places.ts'
 import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './core/variables.ts'
+import { type EncodedEvents, encodeEvents } from './encode-events.ts'
 import { type Core, openJsCore, openWasmCore } from './target.ts'
 
 /** What a variable is: a word with a digit; the same joined over `.` `:` `-`; a field between spaces or quotes. */
@@ -112,6 +115,12 @@ export interface ColumnsCodec {
    * @returns undefined if columns do not pay or the text does not fit; what it gives is valid until the next call
    */
   encode(text: Uint8Array, options?: EncodeOptions): Encoded | undefined
+  /**
+   * What events of a text say beyond it. Ends what `encoded` is good for; its streams come again.
+   * @param encoded  what the call before this one gave
+   * @returns undefined if there is no memory; what it gives is valid until the next call
+   */
+  encodeEvents(encoded: Encoded, events: Events): (EncodedEvents & { streams: Streams }) | undefined
   /** @throws CorruptBlockError */
   decode(streams: Streams, textBytes: number): Buffer
   /** The same, with what event columns are told from. Valid until the next call. */
@@ -129,7 +138,10 @@ const PROBLEMS = [
 
 export function createCodec(core: Core): ColumnsCodec {
   let holders = 0
+  /** What the core holds now. */
+  let current: Encoded | undefined
   const trimMemory = () => {
+    current = undefined
     if (holders === 0 && core.memory.byteLength > MEMORY_KEPT_BYTES_MAX) core.forget()
   }
 
@@ -143,6 +155,13 @@ export function createCodec(core: Core): ColumnsCodec {
     }
   }
 
+  /** No memory, or a fault: either way the text is still there for kind lines. */
+  function withoutMemory(error: unknown): undefined {
+    core.forget()
+    if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) return undefined
+    throw error
+  }
+
   function encode(text: Uint8Array, options: EncodeOptions = {}): Encoded | undefined {
     trimMemory()
     if (text.length === 0 || text.length > COLUMNS_TEXT_BYTES_MAX) return undefined
@@ -152,17 +171,23 @@ export function createCodec(core: Core): ColumnsCodec {
       new Uint8Array(core.memory, at, text.length).set(text)
       if (core.encode(text.length, MODES.indexOf(mode) | (options.tokens ? WITH_TOKENS : 0)) !== 1) return undefined
     } catch (error) {
-      // No memory, or a fault: either way the text is still there for kind lines.
-      core.forget()
-      if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) return undefined
-      throw error
+      return withoutMemory(error)
     }
     const { memory } = core
-    const table = new Int32Array(memory, STREAMS, STREAM_COUNT * 2)
-    const streams: Streams = []
-    for (let k = 0; k < STREAM_COUNT; k++)
-      streams.push(new Uint8Array(memory, table[2 * k], table[2 * k + 1] - table[2 * k]))
-    return { mode, streams, analysis: analysisOf(memory, options.tokens ? tokensAt(memory) : undefined) }
+    const analysis = analysisOf(memory, options.tokens ? tokensAt(memory) : undefined)
+    current = { mode, streams: streamsAt(memory), analysis }
+    return current
+  }
+
+  function encodeEventsOf(encoded: Encoded, events: Events) {
+    assert(encoded === current, 'the codec was used for something else since it encoded this text')
+    try {
+      const encodedEvents = encodeEvents(core, events)
+      // The memory may have grown, which voids what was seen of it.
+      return { ...encodedEvents, streams: streamsAt(core.memory) }
+    } catch (error) {
+      return withoutMemory(error)
+    }
   }
 
   function decodeAll(streams: Streams, textBytes: number): Decoded {
@@ -184,6 +209,7 @@ export function createCodec(core: Core): ColumnsCodec {
     target: core.target,
     holdMemory,
     encode,
+    encodeEvents: encodeEventsOf,
     decodeAll,
     decode: (streams, bytes) => decodeAll(streams, bytes).text,
   }
@@ -217,6 +243,13 @@ function decodeInto(core: Core, streams: Streams, textBytes: number): Decoded {
     ),
     formats: formatsAt(memory, formats),
   }
+}
+
+function streamsAt(memory: ArrayBuffer): Streams {
+  const table = new Int32Array(memory, STREAMS, STREAM_COUNT * 2)
+  return Array.from({ length: STREAM_COUNT }, (_, k) => {
+    return new Uint8Array(memory, table[2 * k], table[2 * k + 1] - table[2 * k])
+  })
 }
 
 function formatsAt(memory: ArrayBuffer, count: number): StampFormat[] {

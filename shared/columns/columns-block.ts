@@ -23,7 +23,7 @@ import {
   type Mode,
   type Streams,
 } from './codec.ts'
-import { decodeEventColumns, encodeEventColumns, endsOf } from './event-columns.ts'
+import { decodeEventColumns, endsOf } from './event-columns.ts'
 import { readTemplates } from './template-view.ts'
 import { VariableIds } from './variable-ids.ts'
 import { VarintReader, VarintWriter } from './varints.ts'
@@ -108,7 +108,16 @@ export function analyseText(text: Buffer, memory: ModeMemory, tokens = false): E
  */
 export function encodeColumnsBlock(events: Events, zstdLevel: number, memory = new ModeMemory()): Buffer | undefined {
   const encoded = analyseText(events.bytes, memory)
-  return encoded && finishColumnsBlock(events, encoded, zstdLevel)
+  return encoded && finishColumnsBlock(events, encoded, zstdLevel)?.bytes
+}
+
+/** A block, and what its events are together. */
+export interface FinishedBlock {
+  bytes: Buffer
+  lines: number
+  /** Both 0 without events. */
+  leastNs: bigint
+  greatestNs: bigint
 }
 
 /**
@@ -117,11 +126,13 @@ export function encodeColumnsBlock(events: Events, zstdLevel: number, memory = n
  * @param encoded  of these events' bytes; not good any more afterwards
  * @returns undefined if the block would not give back what it was made of: use kind lines
  */
-export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: number): Buffer | undefined {
-  const { streams, analysis } = encoded
+export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: number): FinishedBlock | undefined {
   const count = events.ends.length
   if (count > BLOCK_EVENTS_MAX || count > events.bytes.length + EMPTY_EVENTS_MAX) return undefined
-  const all = [...streams, encodeEventColumns(events, analysis.lineEnds, analysis, variablesOf(streams, analysis))]
+  const inCore = columnsCodec().encodeEvents(encoded, events)
+  if (inCore === undefined) return undefined
+  const { streams, parts, lines, leastNs, greatestNs } = inCore
+  const all = [...streams, Buffer.concat(parts)]
   const textsRaw = Buffer.concat(FRAME_A.map(k => all[k]))
   const numbersRaw = Buffer.concat(FRAME_B.map(k => all[k]))
   const lengths = all.map(stream => stream.length)
@@ -140,7 +151,7 @@ export function finishColumnsBlock(events: Events, encoded: Encoded, zstdLevel: 
   block[0] = VERSION
   block.writeUInt32LE(crc32(events.bytes), 5)
   block.writeUInt32LE(crc32(block.subarray(5)), 1)
-  return block
+  return { bytes: block, lines, leastNs, greatestNs }
 }
 
 /** @param streams  with their numbers, in any order */

@@ -18,12 +18,13 @@
 //
 //   A stamp in nanoseconds is seconds · 10⁹ + fraction · 10^(9 - digits). Arithmetic is modulo 2^64. Parts of a template are
 //   counted from 0, its static bytes too; a variable with one value in the block is a part of its own.
+//
+// Here they are read. They are written where the codec still knows the lines: core/events.ts.
 import { CorruptBlockError } from '../block.ts'
-import type { Events } from '../events.ts'
 import type { LineStamps } from './codec.ts'
-import { decodeLabels, type EventPlaces, encodeLabels } from './event-labels.ts'
-import { decodeTimes, encodeTimes } from './event-times.ts'
-import { Exceptions, readGaps } from './exceptions.ts'
+import { decodeLabels, type EventPlaces } from './event-labels.ts'
+import { decodeTimes } from './event-times.ts'
+import { readGaps } from './exceptions.ts'
 import type { VariableIds } from './variable-ids.ts'
 import { VarintReader } from './varints.ts'
 
@@ -49,62 +50,10 @@ interface Extents {
   bytes: number[]
 }
 
-export function encodeEventColumns(
-  events: Events,
-  lineEnds: Uint32Array,
-  stamps: LineStamps,
-  variables: VariableIds,
-): Buffer {
-  const { firstLines, list, lines } = encodeExtents(events, lineEnds)
-  const places = placesOf(firstLines, stamps)
-  const times = encodeTimes(events.times, firstLines, places.templates, stamps)
-  const parts = [list, lines, times].flatMap(column => column.parts)
-  for (const column of [events.levels, events.flags, events.hosts, events.apps]) {
-    parts.push(...encodeLabels(column, places, variables))
-  }
-  return Buffer.concat(parts)
-}
-
 function placesOf(firstLines: Uint32Array, { templateOf, formatOf }: LineStamps): EventPlaces {
   const templates = new Uint32Array(firstLines.length)
   for (let i = 0; i < templates.length; i++) templates[i] = templateOf[firstLines[i]]
   return { firstLines, templates, templateCount: formatOf.length - 1 }
-}
-
-function encodeExtents(events: Events, lineEnds: Uint32Array) {
-  const { ends } = events
-  const list = new Exceptions()
-  const lines = new Exceptions()
-  const firstLines = new Uint32Array(ends.length)
-  let line = 0
-  let start = 0
-  let isLineStart = 1
-  for (let i = 0; i < ends.length; i++) {
-    const end = ends[i]
-    const first = line
-    firstLines[i] = Math.min(first, lineEnds.length - 1)
-    let starts = isLineStart
-    if (end === lineEnds[line]) {
-      line++
-      isLineStart = 1
-    } else {
-      while (line < lineEnds.length && lineEnds[line] <= end) line++
-      const isWhole = line > first && lineEnds[line - 1] === end
-      starts = isLineStart + line - first - (isWhole ? 1 : 0)
-      // An empty event at a line's start begins no line yet.
-      if (end === start) starts = 0
-      list.add(i)
-      list.values.put(line - first)
-      list.values.put(isWhole ? 0 : 1 + end - start)
-      isLineStart = isWhole || (end === start && isLineStart === 1) ? 1 : 0
-    }
-    if (events.lines[i] !== starts) {
-      lines.add(i)
-      lines.values.put(events.lines[i])
-    }
-    start = end
-  }
-  return { firstLines, list, lines }
 }
 
 /** @throws CorruptBlockError */

@@ -2,7 +2,7 @@
 // of 64 bits in two halves: numbers of JavaScript's are exact to 53.
 import type { LineStamps } from './codec.ts'
 import { NO_STAMP } from './codec.ts'
-import { Exceptions, readGaps } from './exceptions.ts'
+import { readGaps } from './exceptions.ts'
 import type { VarintReader } from './varints.ts'
 
 const BILLION = 1_000_000_000
@@ -58,47 +58,10 @@ function borrow(a: number, b: number): number {
   return a >>> 0 < b >>> 0 ? 1 : 0
 }
 
-/** @param templates, firstLines  of each event the template and the line where it begins */
-export function encodeTimes(
-  times: BigInt64Array,
-  firstLines: Uint32Array,
-  templates: Uint32Array,
-  stamps: LineStamps,
-): Exceptions {
-  const list = new Exceptions()
-  const halves = new Int32Array(times.buffer, times.byteOffset, times.length * 2)
-  const offsets = new Int32Array(stamps.formats.length * 2)
-  const stamp = new StampTime(stamps)
-  const { formatOf } = stamps
-  let formerLow = 0
-  let formerHigh = 0
-  for (let i = 0; i < templates.length; i++) {
-    const low = halves[2 * i + LOW]
-    const high = halves[2 * i + HIGH]
-    const format = formatOf[templates[i]]
-    if (format === NO_STAMP) {
-      if (low !== formerLow || high !== formerHigh) {
-        list.add(i)
-        list.values.put64((low - formerLow) | 0, (high - formerHigh - borrow(low, formerLow)) | 0)
-      }
-    } else {
-      stamp.read(firstLines[i], format)
-      const offset = offsets[2 * format]
-      const toldLow = (stamp.low + offset) | 0
-      if (low !== toldLow || high !== ((stamp.high + offsets[2 * format + 1] + carry(stamp.low, offset)) | 0)) {
-        list.add(i)
-        list.values.put64((low - formerLow) | 0, (high - formerHigh - borrow(low, formerLow)) | 0)
-        offsets[2 * format] = (low - stamp.low) | 0
-        offsets[2 * format + 1] = (high - stamp.high - borrow(low, stamp.low)) | 0
-      }
-    }
-    formerLow = low
-    formerHigh = high
-  }
-  return list
-}
-
-/** @throws CorruptBlockError */
+/**
+ * @param templates, firstLines  of each event the template and the line where it begins
+ * @throws CorruptBlockError
+ */
 export function decodeTimes(
   reader: VarintReader,
   times: BigInt64Array,

@@ -1,26 +1,6 @@
-// What was told wrong: which events, and a value for each. Written as a count, the gaps between the events, the values.
+// What was told wrong: which events, and a value for each: a count, the gaps between the events, the values.
 import { CorruptBlockError } from '../block.ts'
-import { type VarintReader, VarintWriter } from './varints.ts'
-
-/** A list of exceptions being written. */
-export class Exceptions {
-  count = 0
-  #last = 0
-  readonly #gaps = new VarintWriter()
-  readonly values = new VarintWriter()
-
-  add(event: number): void {
-    this.#gaps.put(event - this.#last)
-    this.#last = event
-    this.count++
-  }
-
-  get parts(): Buffer[] {
-    const count = new VarintWriter()
-    count.put(this.count)
-    return [count.bytes, this.#gaps.bytes, this.values.bytes]
-  }
-}
+import type { VarintReader } from './varints.ts'
 
 /** The events of a list; its values follow. @throws CorruptBlockError */
 export function readGaps(reader: VarintReader, what: string, events: number): Uint32Array {

@@ -1,7 +1,7 @@
 // The two forms of the core: one WebAssembly instance, or the modules of core/ as they are. Either holds one memory, so
 // one block at a time; calls are synchronous, so nobody else can come between.
 import { readFileSync } from 'node:fs'
-import { decode, encode, placeStreams, placeText } from './core/main.ts'
+import { decode, encode, encodeEvents, placeEvents, placeStreams, placeText } from './core/main.ts'
 import { forgetMemory, memoryBuffer } from './core/memory.ts'
 import { forgetTables } from './core/places.ts'
 import { coreSourcesHash, sourcesHashOf } from './sources.ts'
@@ -12,6 +12,9 @@ export interface Core {
   readonly memory: ArrayBuffer
   placeText(bytes: number): number
   encode(bytes: number, options: number): number
+  /** For events of the text that was encoded last. */
+  placeEvents(count: number): number
+  encodeEvents(): void
   placeStreams(): number
   decode(bytes: number): number
   /** Gives the memory back; all views of it are void. */
@@ -21,7 +24,8 @@ export interface Core {
 /** Written by `npm run build` and after `npm ci` (bin/build-wasm.ts). */
 const WASM_FILE = new URL('./columns.wasm', import.meta.url)
 
-type Exports = Pick<Core, 'placeText' | 'encode' | 'placeStreams' | 'decode'> & { memory: WebAssembly.Memory }
+type Calls = 'placeText' | 'encode' | 'placeEvents' | 'encodeEvents' | 'placeStreams' | 'decode'
+type Exports = Pick<Core, Calls> & { memory: WebAssembly.Memory }
 
 /** Undefined where the file was not built, was built of other sources, or this Node does not take it. */
 export function openWasmCore(): Core | undefined {
@@ -42,6 +46,8 @@ export function openWasmCore(): Core | undefined {
     },
     placeText: bytes => wasm.placeText(bytes),
     encode: (bytes, options) => wasm.encode(bytes, options),
+    placeEvents: count => wasm.placeEvents(count),
+    encodeEvents: () => wasm.encodeEvents(),
     placeStreams: () => wasm.placeStreams(),
     decode: bytes => wasm.decode(bytes),
     forget: () => {
@@ -58,6 +64,8 @@ export function openJsCore(): Core {
     },
     placeText,
     encode,
+    placeEvents,
+    encodeEvents,
     placeStreams,
     decode,
     forget: () => {

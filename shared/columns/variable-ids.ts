@@ -35,12 +35,6 @@ export class VariableIds {
     return this.#rankOf
   }
 
-  /** Indices of the parts of a template that can tell. */
-  tellingParts(template: number): number[] {
-    const { parts } = this.#templates[template - 1]
-    return [...parts.keys()].filter(index => valuesOf(parts[index]) > 0)
-  }
-
   /** How many values the part can have. @throws CorruptBlockError if it cannot tell */
   valueCount(template: number, part: number): number {
     return valuesOf(this.#part(template, part))

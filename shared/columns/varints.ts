@@ -23,20 +23,6 @@ export class VarintWriter {
     this.#bytes[this.#used++] = rest
   }
 
-  /** A signed number of 64 bits in two halves, as zigzag. */
-  put64(low: number, high: number): void {
-    if (this.#used + BYTES_PER_VARINT_MAX > this.#bytes.length) this.#grow()
-    const sign = high >> 31
-    let lo = ((low << 1) ^ sign) >>> 0
-    let hi = (((high << 1) | (low >>> 31)) ^ sign) >>> 0
-    while (hi !== 0 || lo >= 128) {
-      this.#bytes[this.#used++] = (lo & 127) | 128
-      lo = ((lo >>> 7) | (hi << 25)) >>> 0
-      hi >>>= 7
-    }
-    this.#bytes[this.#used++] = lo
-  }
-
   #grow(): void {
     const larger = Buffer.allocUnsafe(this.#bytes.length * 2)
     this.#bytes.copy(larger, 0, 0, this.#used)

@@ -50,12 +50,13 @@ import {
   STAMP_MARK,
   STAMPS,
   TEMPLATES,
+  TEXTS,
   VARIABLE_MARK,
 } from './places.ts'
 import { guessed, predictFields, predictWords } from './prediction.ts'
 import { beginScan } from './scan.ts'
 import { forgetFormats, formatCount, fractionDigits } from './stamps.ts'
-import { placeStream, putDescriptor, putVarint, setStreamEnd, streamEnd } from './streams.ts'
+import { placeStream, putDescriptor, putVarint, setStreamEnd, streamBegin, streamEnd } from './streams.ts'
 import {
   clearTemplates,
   countOf,
@@ -82,7 +83,7 @@ import {
   VARIABLES_PER_LINE_MAX,
   zigzag,
 } from './variables.ts'
-import { addMonths, addTokens, beginCollecting, isCollecting, standAlone, stopCollecting } from './words.ts'
+import { addMonths, addTokens, beginCollecting, isCollecting, standAlone, stopCollecting, tokensEnd } from './words.ts'
 
 export const MODE_WORDS: i32 = 0
 export const MODE_JOINED: i32 = 1
@@ -159,6 +160,14 @@ export function encode(bytes: i32, options: i32): i32 {
   numberTemplates()
   placeAndWrite(bytes, lacksLineEnd, options & WITH_TOKENS)
   return 1
+}
+
+/** Where so many bytes have room that leave streams, lines and tokens alone. What was read of the lines is spent then. */
+export function spentPlace(bytes: i32): i32 {
+  if (variables + bytes <= streamBegin(TEMPLATES)) return variables
+  const at = isCollecting !== 0 ? tokensEnd() : aligned(streamEnd(TEXTS) + SLACK_BYTES)
+  reserve(at + bytes)
+  return at
 }
 
 /** Room for one line more; 0 if there are too many variables. */

@@ -12,6 +12,10 @@ export function reserve(end: i32): void {
   return <i32>load<u8>(<usize>at)
 }
 
+@inline export function load16(at: i32): i32 {
+  return <i32>load<u16>(<usize>at)
+}
+
 @inline export function load32(at: i32): i32 {
   return load<i32>(<usize>at)
 }

@@ -41,6 +41,10 @@ export function load8(at: i32): i32 {
   return bytes[at]
 }
 
+export function load16(at: i32): i32 {
+  return bytes[at] | (bytes[at + 1] << 8)
+}
+
 export function load32(at: i32): i32 {
   return words[at >> 2]
 }

@@ -46,6 +46,11 @@ export function beginCollecting(at: i32, bytes: i32): void {
   }
 }
 
+/** Behind both sets. */
+export function tokensEnd(): i32 {
+  return next
+}
+
 function placeTable(set: i32, places: i32): void {
   store32(set, next)
   store32(set + 4, places - 1)
