@@ -4,7 +4,16 @@ import type { FoundFile } from './find-files.ts'
 import { InflatedFile } from './inflate/inflated-file.ts'
 import { LineParser } from './parse/line-parser.ts'
 import { isLike, likeBytes, readRedacted } from './redact/redactor.ts'
-import { HEAD_BYTES, type KnownContent, type Relation, readAt, relation, type Source, TAIL_BYTES } from './source.ts'
+import {
+  HEAD_BYTES,
+  isEndUnknown,
+  type KnownContent,
+  type Relation,
+  readAt,
+  relation,
+  type Source,
+  TAIL_BYTES,
+} from './source.ts'
 
 /** A file was renamed or replaced while we looked: what was seen before does not fit together. The next look is soon. */
 export class StaleLookError extends Error {
@@ -67,7 +76,7 @@ export class Content {
       const { size } = file.stat
       const end = Math.min(size, source.offset)
       const isLonger = size >= source.offset
-      const trustedTo = isLonger ? source.offset : 0
+      const trustedTo = isLonger && !isEndUnknown(source) ? source.offset : 0
       const shared = await this.sharedBytes(handle, end, source, trustedTo, PASS_STEP_BYTES, signal)
       const found = await relation(handle, size, source, this.#known(source))
       if (found === 'same') return shared === end ? 'same' : 'other'

@@ -302,6 +302,8 @@ export async function relation(
   const { isRedacted } = source
   if (!isLike(await readAt(file, 0, headBytes), source.head.subarray(0, headBytes), isRedacted)) return 'other'
   if (size >= source.offset) {
+    // Bucks told how far it was read, and not how that ends: its head alone speaks for it.
+    if (isEndUnknown(source)) return 'prefix'
     const from = source.offset - source.tail.length
     return isLike(await readAt(file, from, source.offset), source.tail, isRedacted) ? 'same' : 'other'
   }
@@ -310,6 +312,11 @@ export async function relation(
   // Nobody can tell any more: the head speaks for it. It is held back for a limited time only.
   if (expected === undefined) return 'prefix'
   return isLike(await readAt(file, from, size), expected, isRedacted) ? 'prefix' : 'other'
+}
+
+/** How what was read of it ended, nobody could tell. */
+export function isEndUnknown({ start, offset, head, tail }: KnownContent): boolean {
+  return tail.length === 0 && offset > start && offset > head.length
 }
 
 /** Bytes [from, to) of a file, fewer at its end. */
