@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { test } from 'tap'
 import { CorruptBlockError } from '../block.ts'
@@ -212,11 +213,13 @@ function forge(block: Buffer, dice: Dice): Buffer {
   return forged
 }
 
-test('a forged block with right checksums is refused or gives events that hold together', { timeout: 0 }, t => {
+test('a forged block with right checksums is refused or gives events that hold together', { timeout: 0 }, async t => {
   t.comment(`BUCKTAIL_TEST_SEED=${SEED}`)
   const logs = logTexts(20_000)
   let refused = 0
   for (const round of rounds(600, 15)) {
+    // Node lets go of what a frame that does not inflate took when the loop turns, not before.
+    if (round % 100 === 0) await nextTurn()
     const dice = new Dice(SEED + round)
     const events = eventsOf(dice.pick(logs), dice)
     const block = encodeColumnsBlock(events, 1, inMode(dice.pick(MODES)))
@@ -237,7 +240,6 @@ test('a forged block with right checksums is refused or gives events that hold t
     }
   }
   t.ok(refused > 0)
-  t.end()
 })
 
 test('a header that lies about sizes costs no memory', t => {
