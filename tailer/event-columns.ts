@@ -65,6 +65,7 @@ export class EventColumns {
    */
   fill(bytes: Buffer, spans: readonly Span[], analysis?: Analysis): Events {
     this.#rows.count = 0
+    this.#rows.giveBack()
     this.#runs = []
     this.#names = ['']
     this.#nameIds.clear()
@@ -74,13 +75,17 @@ export class EventColumns {
     this.#lastHostId = this.#lastAppId = 0
     this.#lineEnds = analysis?.lineEnds
     this.#line = 0
-    if (analysis !== undefined) this.#known.begin(analysis, bytes)
+    if (analysis?.known !== undefined) {
+      this.#known.begin(analysis, analysis.known, bytes)
+      this.#rows.borrow(analysis.known.rows)
+    }
     let done = 0
     for (const span of spans) {
       done = this.#fillSpan(bytes, span)
       if (done < span.end) break
     }
     this.#known.end()
+    this.#rows.giveBack()
     this.#lineEnds = undefined
     return { runs: this.#runs, bytes: bytes.subarray(0, done), names: this.#names, ...this.#rows.columns }
   }
@@ -100,7 +105,7 @@ export class EventColumns {
   /** A line is an event; a longer one is several, with the fields of its beginning; or it makes one with those behind it. */
   #fillLines(bytes: Buffer, span: Span): number {
     const { end, records } = span
-    const mayKnow = this.#lineEnds !== undefined && (records === undefined || records.isOfTraces)
+    const mayKnow = this.#rows.isBorrowed && (records === undefined || records.isOfTraces)
     if (mayKnow) this.#beginKnown(bytes, span)
     let isMidLine = span.isMidLine
     let at = span.start
@@ -170,7 +175,9 @@ export class EventColumns {
     const line = this.#line
     if (this.#startOf(line) !== at) return at
     const rows = this.#rows
-    rows.reserve(this.#knownTo - line + 1)
+    // More events than lines: they are parsed.
+    if (rows.count + this.#knownTo - line > rows.ends.length) rows.giveBack()
+    if (!rows.isBorrowed) return at
     const first = rows.count
     let stop = this.#known.fill(line, this.#knownTo, rows)
     // The last one may make a record with the line behind it.

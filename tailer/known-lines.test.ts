@@ -3,18 +3,24 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../bin/samples.ts'
-import { columnsCodec, MODES, type Mode } from '../shared/columns/codec.ts'
+import { columnsCodec, createCodec, MODES, type Mode } from '../shared/columns/codec.ts'
+import { LEVEL_BYTES_MAX, PARSED_BYTES_MAX } from '../shared/columns/core/known-heads.ts'
+import { SHIFT_BYTES_MAX as SHIFT_BYTES_MAX_OF_CORE } from '../shared/columns/core/known-lines.ts'
+import { openJsCore } from '../shared/columns/target.ts'
 import type { Events } from '../shared/events.ts'
 import { PacketBuilder } from './builder.ts'
 import { EventColumns } from './event-columns.ts'
 import { Records } from './multiline/records.ts'
-import { LineParser } from './parse/line-parser.ts'
+import { findLevel, LEVEL_TELLING_WORDS, LEVEL_WINDOW_BYTES } from './parse/level.ts'
+import { HEAD_BYTES, LineParser, SHIFT_BYTES_MAX } from './parse/line-parser.ts'
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9)
 const ROUNDS = process.env.BUCKTAIL_TEST_LONG === undefined ? 60 : 5_000
 const PACKET_BYTES = 200_000
 const DATA = fileURLToPath(new URL('../../shared/data/', import.meta.url))
 const ZONES = [undefined, 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata']
+/** The codec's two forms, each of which holds lines against models. */
+const CODECS = [columnsCodec(), createCodec(openJsCore())]
 const NOW_MS = Date.parse('2026-03-01T12:00:00Z')
 
 /** One line of every form there is, and what may follow a time. */
@@ -52,6 +58,14 @@ const FORMS = [
   '2026-02-27T10:11:12.1Z stdout F {"level":"warn"} 1234',
   '2026-02-27 10:11:12 PM odd clock 1234',
   'Feb 29 10:11:12 host app: leap day 1234',
+  'Feb 27 10:11:12 host app(x)[77]:   plain words, fine words, level words 1234',
+  'Feb 27 10:11:12 host app[78]: \x1b[31mERROR in colours, level=info 1234',
+  'Feb 27 10:11:12 host app[78]: invalid user abc from 10.0.0.7',
+  'Feb 27 10:11:12.345 host app: a fraction 1234',
+  'Feb 27 10:11:12 host: no name 1234',
+  'Feb 27 10:11:12 host\tapp[7]: a tab 1234',
+  `Feb 27 10:11:12 host app[79]: ${'x'.repeat(88)} WARN at the end of the window 1234`,
+  `Feb 27 10:11:12 host ${'long'.repeat(120)}[79]: name, WARN beyond what is looked at 1234`,
   '12/11/10 09:08:07 WARN short 1234 with level',
   '  at com.acme.Thing.run(Thing.java:1234)',
   'Caused by: java.io.IOException: 5678 ERROR here',
@@ -70,6 +84,10 @@ const WORDS = [
   'é',
   '+0530',
   'UTC',
+  '\x1b[1m',
+  'severity:',
+  'Fatal error:',
+  '[Note]',
 ]
 
 /** As the codec takes them: words of digits. */
@@ -105,7 +123,8 @@ function compare(text: Buffer, mode: Mode, zone: string | undefined, random: () 
       builder.add(label, parsers[n % 2], { offset: from, length: to - from, isMidLine: false, readMs: NOW_MS, records })
     })
     const { bytes, spans } = builder.collected
-    const analysis = isHelped ? columnsCodec().encode(bytes, { mode })?.analysis : undefined
+    const codec = CODECS[random() < 0.8 ? 0 : 1]
+    const analysis = isHelped ? codec.encode(bytes, { mode })?.analysis : undefined
     return rows(new EventColumns().fill(bytes, spans, analysis))
   })
   return filled[0].flatMap((row, n) => (row === filled[1][n] ? [] : [`${row} | known as ${filled[1][n]}`]))
@@ -207,4 +226,27 @@ test(`a line's answer does not depend on what the parser says it did not look at
     )
   }
   t.ok(compared > ROUNDS)
+})
+
+test('what the core takes the parser for it is', async t => {
+  t.equal(PARSED_BYTES_MAX, HEAD_BYTES)
+  t.equal(SHIFT_BYTES_MAX_OF_CORE, SHIFT_BYTES_MAX)
+  t.equal(LEVEL_BYTES_MAX, LEVEL_WINDOW_BYTES + SHIFT_BYTES_MAX)
+})
+
+test(`a level is found only where one of the words stands that tell one, or a colour, seed ${SEED}`, async t => {
+  const random = seededFraction(SEED)
+  const telling = new RegExp(`(?<![a-z])(${LEVEL_TELLING_WORDS.join('|')})(?![a-z])|\\x1b`, 'i')
+  let found = 0
+  for (let round = 0; round < ROUNDS * 100; round++) {
+    let line = FORMS[Math.floor(random() * FORMS.length)]
+    for (let n = Math.floor(random() * 4); n >= 0; n--) line = mutated(line, random)
+    const bytes = Buffer.from(`${line}\n`, 'latin1')
+    const from = Math.floor(random() * 30)
+    const level = findLevel(bytes, from, bytes.length, LEVEL_BYTES_MAX)
+    if (level === 0) continue
+    found++
+    if (!telling.test(line.slice(from))) t.fail(JSON.stringify(line.slice(from)))
+  }
+  t.ok(found > ROUNDS)
 })

@@ -9,34 +9,70 @@
 //   - so have numbers that are joined by dots, colons and hyphens: addresses, clocks;
 //   - all other variables are the same;
 // and its time is its own stamp, moved by what the model's was: by zone, fraction or year, as far as that is sure.
-// Of lines of web servers (parse/access-line.ts) the parser asks no more than how they begin, whatever their template is:
-// one model does for all of them.
 //
-// A hash is never taken for proof. What is not known so is parsed: the parser stays the truth (known-lines.test.ts).
+// Of some lines it is enough how they begin, whatever their template is (core/known-heads.ts):
+//   - the parser looked at a few bytes behind the time, and they are the same, as is all before it;
+//   - of syslog's it asks for host and name, and looks for a level: they are the same, and no word is there that tells one;
+//   - of web servers' (parse/access-line.ts) it asks for the time only, and for the request behind it.
+//
+// A hash is never taken for proof. What is not known so is parsed: the parser stays the truth (known-lines.test.ts). Models
+// are learned here; lines are held against them, and their rows written, in the codec (core/known-lines.ts).
 import { type Analysis, NO_STAMP } from '../shared/columns/codec.ts'
-import { HEAP } from '../shared/columns/core/places.ts'
-import { LENGTH_MASK, NUMBER, VARIABLE_BYTES } from '../shared/columns/core/variables.ts'
+import {
+  CLIENT,
+  HEAD,
+  HEAD_TRIES_MAX,
+  KNOWN_HEADS,
+  KNOWN_LEVEL_WORDS,
+  KNOWN_MISSES,
+  KNOWN_MODELS_END,
+  KNOWN_NEXT_MODEL,
+  KNOWN_YOUNGEST,
+  MODEL_APP,
+  MODEL_BYTES,
+  MODEL_DIGITS,
+  MODEL_FIRST,
+  MODEL_HOST,
+  MODEL_KIND,
+  MODEL_LENGTHS,
+  MODEL_LEVEL,
+  MODEL_LINE,
+  MODEL_NEXT,
+  MODEL_OFFSET_HIGH,
+  MODEL_OFFSET_LOW,
+  MODEL_SAME,
+  MODEL_SECONDS_GREATEST,
+  MODEL_SECONDS_LEAST,
+  MODEL_SPAN,
+  MODEL_STAMP,
+  MODEL_TEXT,
+  MODEL_UNIT,
+  MODEL_WORDS,
+  ORIGIN,
+  VARIABLES,
+} from '../shared/columns/core/known-lines.ts'
+import { FORMATS_MAX, HEAP } from '../shared/columns/core/places.ts'
+import { LENGTH_MASK, VARIABLE_BYTES } from '../shared/columns/core/variables.ts'
 import { StampTime } from '../shared/columns/event-times.ts'
-import { EVENT_BYTES_MAX } from '../shared/events.ts'
+import type { KnownMemory } from '../shared/columns/known-memory.ts'
 import type { EventRows } from './event-rows.ts'
 import { traceSeenTo } from './multiline/traces.ts'
 import { clientTimeAt, isRequest } from './parse/access-line.ts'
-import { HEAD_BYTES, type LineParser, SHIFT_BYTES_MAX, type TimeForm } from './parse/line-parser.ts'
-import { isDigit } from './parse/words.ts'
+import { LEVEL_TELLING_WORDS } from './parse/level.ts'
+import { HEAD_BYTES, type LineParser, type TimeForm } from './parse/line-parser.ts'
+import { isAppByte, isDigit, isHostName, wordEnd } from './parse/words.ts'
+import { sureSeconds } from './sure-seconds.ts'
 
-/** Of one packet; beyond it lines are parsed. */
-const MODELS_MAX = 8192
-/** Tried for a line, the youngest first. */
-const TRIES_MAX = 8
 /** A template of fewer lines has no use for a model. */
 const TEMPLATE_LINES_MIN = 3
 /** With so many more lines without a model than with one a template is given up: looking costs, too. */
 const MISSES_MAX = 24
 /** Models look no further than this into a line, so that the parser's own limit does not count. */
 const SEEN_BYTES_MAX = 400
+/** Lines are known by how they begin if the parser looked no further behind the time. */
+const HEAD_SEEN_BYTES_MAX = 32
 const VARIABLE_WORDS = VARIABLE_BYTES / 4
-/** Of a number, as the codec takes them. */
-const DIGITS_MAX = 9
+const NOTHING = new Int32Array(0)
 
 /** Kinds of stamps (core/stamps.ts) that say what a time of this form says. */
 const KINDS: Record<TimeForm, number[]> = {
@@ -49,83 +85,54 @@ const KINDS: Record<TimeForm, number[]> = {
   other: [],
 }
 
-const DAY_SECONDS = 86_400
-/** Zones change their offsets at quarters of an hour. */
-const QUARTER_SECONDS = 900
-/** The codec takes a time without year as one of 2000: 29 February, and what lies before it, need a care of their own. */
-const LEAP_DAY_SECONDS = Date.UTC(2000, 1, 29) / 1000
-/** A time without a year is less than a day ahead of the read time, and less than a year behind that. */
-const YEARLESS_AHEAD_SECONDS = DAY_SECONDS
-const YEARLESS_SPAN_SECONDS = 364 * DAY_SECONDS
+interface LearnedLine {
+  line: number
+  format: number
+  start: number
+  end: number
+  /** Its first time stamp. */
+  stampAt: number
+  stampEnd: number
+  /** As in the rows. */
+  host: number
+  app: number
+}
 
-// A model is a row of numbers in one array: this is asked for every line.
-const NEXT = 0
-/** Its first variable in the codec's words. */
-const WORDS = 1
-/** Which variable is the stamp. */
-const STAMP = 2
-/** Variables, counted, before this one must be the same; before the next one numbers have as many digits; before the last one any. */
-const SAME = 3
-const DIGITS = 4
-const LENGTHS = 5
-const SPAN = 6
-/** What the time is ahead of the stamp, in nanoseconds, and the seconds of stamps for which that is sure. */
-const OFFSET_LOW = 7
-const OFFSET_HIGH = 8
-const SECONDS_LEAST = 9
-const SECONDS_GREATEST = 10
-const FORMAT = 11
-const LEVEL = 12
-const HOST = 13
-const APP = 14
-const MODEL_WORDS = 15
-
-const NOTHING = new Int32Array(0)
-const NO_LINES = new Uint32Array(0)
-const SECONDS_MIN = -(2 ** 31)
-const SECONDS_MAX = 2 ** 31 - 1
+/** As core/known-heads.ts asks for them. */
+const levelWords = wordTable(LEVEL_TELLING_WORDS)
 
 export class KnownLines {
   #analysis: Analysis | undefined
+  #memory: KnownMemory | undefined
   #bytes: Buffer = Buffer.alloc(0)
   #stamps: StampTime | undefined
+  /** All of the codec's memory; models, and what is told by template, are asked for by their place in it. */
   #words: Int32Array = NOTHING
-  #firsts: Int32Array = NOTHING
-  #lineEnds: Uint32Array = NO_LINES
-  #templateOf: Uint32Array = NO_LINES
-  #stampSeconds: Int32Array = NOTHING
-  readonly #models = new Int32Array(MODELS_MAX * MODEL_WORDS)
-  #count = 0
-  /** What isSureOf found. */
-  #least = 0
-  #greatest = 0
+  #youngest = 0
+  #misses = 0
+  #heads = 0
+  /** Of each format. */
+  readonly #headCounts = new Uint8Array(FORMATS_MAX)
   /** Models are good for lines of one source, with its names, read in the same second. */
   #span = 0
   #spans = 0
   readonly #spanOf = new Map<LineParser, { span: number; label: object; readSeconds: number }>()
   #readSeconds = 0
-  /** Where the model of lines that begin with a client is, and behind its time the zone; -1: there is none. */
-  #client = -1
-  #clientZoneAt = 0
-  #clientZoneBytes = 0
-  /** By template: 1 + its youngest model, and lines without a model less lines with one. */
-  #youngest: Int32Array = NOTHING
-  #misses = new Int16Array(0)
 
   /** @param analysis  of exactly these bytes */
-  begin(analysis: Analysis, bytes: Buffer): void {
+  begin(analysis: Analysis, memory: KnownMemory, bytes: Buffer): void {
     this.#analysis = analysis
+    this.#memory = memory
     this.#bytes = bytes
     this.#stamps = new StampTime(analysis)
-    this.#words = analysis.words
-    this.#firsts = analysis.firstVariables
-    this.#lineEnds = analysis.lineEnds
-    this.#templateOf = analysis.templateOf
-    this.#stampSeconds = analysis.stampSeconds
-    this.#youngest = new Int32Array(analysis.templates.length + 1)
-    this.#misses = new Int16Array(analysis.templates.length + 1)
-    this.#count = 0
-    this.#client = -1
+    const { words, table } = memory
+    this.#words = words
+    this.#youngest = words[table + KNOWN_YOUNGEST] >> 2
+    this.#misses = words[table + KNOWN_MISSES] >> 2
+    this.#heads = words[table + KNOWN_HEADS] >> 2
+    words.set(levelWords, words[table + KNOWN_LEVEL_WORDS] >> 2)
+    this.#headCounts.fill(0)
+    this.#span = 0
     this.#spans = 0
     this.#spanOf.clear()
   }
@@ -137,6 +144,7 @@ export class KnownLines {
       of = { span: ++this.#spans, label, readSeconds }
       this.#spanOf.set(parser, of)
     }
+    if (of.span !== this.#span) this.#forgetHeads()
     this.#span = of.span
     this.#readSeconds = readSeconds
   }
@@ -144,94 +152,22 @@ export class KnownLines {
   /** Nothing of the codec's memory is held any more: it may have to go. */
   end(): void {
     this.#analysis = undefined
+    this.#memory = undefined
     this.#stamps = undefined
-    this.#words = this.#firsts = this.#stampSeconds = NOTHING
-    this.#lineEnds = this.#templateOf = NO_LINES
+    this.#words = NOTHING
     this.#spanOf.clear()
   }
 
   /**
    * Writes rows for the lines from `line` on, up to the first that must be parsed.
    * @param to    the line behind the last that may be asked for: all are whole
-   * @param rows  has room for them
+   * @param rows  the codec's, with room for them
    * @returns the line it stopped at
    */
   fill(line: number, to: number, rows: EventRows): number {
-    // All in one function, of locals: every line comes through here.
-    const bytes = this.#bytes
-    const words = this.#words
-    const templateOf = this.#templateOf
-    const youngest = this.#youngest
-    const lineEnds = this.#lineEnds
-    const firsts = this.#firsts
-    const models = this.#models
-    const misses = this.#misses
-    const stampSeconds = this.#stampSeconds
-    const stamps = this.#stamps!
-    const span = this.#span
-    const { ends, halves, levels, hosts, apps, lines, flags, low, high } = rows
-    let at = line === 0 ? 0 : lineEnds[line - 1]
-    let row = rows.count
-    next: for (; line < to; line++) {
-      const template = templateOf[line]
-      const end = lineEnds[line]
-      if (end - at > EVENT_BYTES_MAX) break
-      const seconds = stampSeconds[line]
-      const first = firsts[line] >> 2
-      let model = youngest[template] - 1
-      let m = 0
-      tried: for (let tries = 0; ; model = models[m + NEXT]) {
-        if (model < 0 || tries++ === TRIES_MAX) {
-          if (!this.#isClient(line, at, end)) break next
-          m = this.#client
-          break
-        }
-        m = model * MODEL_WORDS
-        if (seconds < models[m + SECONDS_LEAST] || seconds > models[m + SECONDS_GREATEST]) continue
-        if (models[m + SPAN] !== span) continue
-        const stamp = models[m + STAMP]
-        const same = models[m + SAME]
-        const digits = models[m + DIGITS]
-        const count = models[m + LENGTHS]
-        let shift = 0
-        let a = first
-        let b = models[m + WORDS]
-        for (let k = 0; k < count; k++, a += VARIABLE_WORDS, b += VARIABLE_WORDS) {
-          const kind = words[a + 1]
-          if (kind !== words[b + 1]) {
-            if (k < digits) continue tried
-            if ((kind & words[b + 1] & NUMBER) === 0 && !isAlike(bytes, words, a, b, false)) continue tried
-            shift += (kind & LENGTH_MASK) - (words[b + 1] & LENGTH_MASK)
-          } else if ((kind & NUMBER) !== 0) {
-            // Numbers of one length and value are the same.
-            if (k < same && words[a + 2] !== words[b + 2]) continue tried
-          } else if (k !== stamp) {
-            // A hash is no proof.
-            const by = words[b] - HEAP
-            const length = words[a + 2] === words[b + 2] ? kind & LENGTH_MASK : 0
-            let equal = 0
-            for (let i = words[a] - HEAP; equal < length && bytes[i + equal] === bytes[by + equal]; ) equal++
-            if (equal < (kind & LENGTH_MASK) && (k < same || !isAlike(bytes, words, a, b, k < digits))) continue tried
-          }
-        }
-        if (shift >= -SHIFT_BYTES_MAX && shift <= SHIFT_BYTES_MAX) break
-      }
-      stamps.read(line, models[m + FORMAT])
-      const sum = (stamps.low >>> 0) + (models[m + OFFSET_LOW] >>> 0)
-      halves[2 * row + low] = sum
-      halves[2 * row + high] = stamps.high + models[m + OFFSET_HIGH] + (sum > 0xffffffff ? 1 : 0)
-      ends[row] = end
-      lines[row] = 1
-      levels[row] = models[m + LEVEL]
-      flags[row] = 0
-      hosts[row] = models[m + HOST]
-      apps[row] = models[m + APP]
-      row++
-      if (misses[template] > 0) misses[template]--
-      at = end
-    }
-    rows.count = row
-    return line
+    const stop = this.#memory!.fill(line, to, rows.count, this.#span)
+    rows.count += stop - line
+    return stop
   }
 
   /**
@@ -240,94 +176,140 @@ export class KnownLines {
    */
   learn(line: number, start: number, end: number, parser: LineParser, host: number, app: number): void {
     const analysis = this.#analysis!
-    const template = this.#templateOf[line]
-    if (template === 0 || parser.timeIsGuessed || this.#count >= MODELS_MAX) return
+    const template = analysis.templateOf[line]
+    if (template === 0 || parser.timeIsGuessed) return
     const { count, variables: all, stampVariable: stamp } = analysis.templates[template - 1]
     const format = analysis.formatOf[template]
     if (stamp < 0 || format === NO_STAMP || !KINDS[parser.timeForm].includes(analysis.formats[format].kind)) return
-    if (parser.timeForm === 'access' && this.#learnClient(line, start, end, parser)) return
-    if (parser.seenTo - start > SEEN_BYTES_MAX || this.#misses[template] > MISSES_MAX) return
-    if (count < TEMPLATE_LINES_MIN) return
-    if (this.#misses[template]++ === MISSES_MAX) this.#youngest[template] = 0
-
-    const bytes = this.#bytes
-    const seenTo = Math.max(parser.seenTo, traceSeenTo(bytes, start, end))
-    if (seenTo - start > SEEN_BYTES_MAX) return
     const words = this.#words
-    const first = this.#firsts[line] >> 2
+    const first = analysis.firstVariables[line] >> 2
     const stampAt = words[first + stamp * VARIABLE_WORDS] - HEAP
     const stampEnd = stampAt + (words[first + stamp * VARIABLE_WORDS + 1] & LENGTH_MASK)
     if (stampAt < parser.timeAt || stampEnd > parser.timeEnd) return
+    if (this.#learnHead({ line, format, start, end, stampAt, stampEnd, host, app }, parser)) return
+
+    const misses = this.#misses + template
+    if (parser.seenTo - start > SEEN_BYTES_MAX || words[misses] > MISSES_MAX || count < TEMPLATE_LINES_MIN) return
+    if (words[misses]++ === MISSES_MAX) words[this.#youngest + template] = 0
+    const seenTo = Math.max(parser.seenTo, traceSeenTo(this.#bytes, start, end))
+    if (seenTo - start > SEEN_BYTES_MAX) return
     const lengths = this.#variablesTo(first, all, seenTo)
     const digits = parser.isLevelSteady ? this.#variablesTo(first, lengths, parser.lengthsFrom) : lengths
-
-    const at = this.#model(line, format, parser)
+    const at = this.#model(VARIABLES, line, format, parser, host, app)
     if (at < 0) return
-    const models = this.#models
-    models[at + NEXT] = this.#youngest[template] - 1
-    models[at + WORDS] = first
-    models[at + STAMP] = stamp
-    models[at + SAME] = Math.min(digits, Math.max(stamp + 1, this.#variablesTo(first, digits, parser.digitsFrom)))
-    models[at + DIGITS] = digits
-    models[at + LENGTHS] = lengths
-    models[at + HOST] = host
-    models[at + APP] = app
-    this.#youngest[template] = this.#count
+    words[at + MODEL_FIRST] = first << 2
+    words[at + MODEL_STAMP] = stamp
+    words[at + MODEL_SAME] = Math.min(digits, Math.max(stamp + 1, this.#variablesTo(first, digits, parser.digitsFrom)))
+    words[at + MODEL_DIGITS] = digits
+    words[at + MODEL_LENGTHS] = lengths
+    words[at + MODEL_NEXT] = words[this.#youngest + template]
+    words[this.#youngest + template] = at << 2
   }
 
-  /** One model more, with all that is not told from its variables. @returns where it is; -1 if its time is not sure */
-  #model(line: number, format: number, parser: LineParser): number {
+  /** One model more, with all that is not told from its text. @returns where it is; -1 if its time is not sure */
+  #model(kind: number, line: number, format: number, parser: LineParser, host: number, app: number): number {
+    const words = this.#words
+    const { table } = this.#memory!
+    if (words[table + KNOWN_NEXT_MODEL] >= words[table + KNOWN_MODELS_END]) return -1
+    const analysis = this.#analysis!
     const stamps = this.#stamps!
     stamps.read(line, format)
     const offset = parser.timeNs - ((BigInt(stamps.high) << 32n) | BigInt(stamps.low >>> 0))
-    if (!this.#isSureOf(this.#stampSeconds[line], offset, parser)) return -1
-    const models = this.#models
-    const at = this.#count++ * MODEL_WORDS
-    models[at + SPAN] = this.#span
-    models[at + FORMAT] = format
-    models[at + OFFSET_LOW] = Number(BigInt.asIntN(32, offset))
-    models[at + OFFSET_HIGH] = Number(BigInt.asIntN(32, offset >> 32n))
-    models[at + SECONDS_LEAST] = this.#least
-    models[at + SECONDS_GREATEST] = this.#greatest
-    models[at + LEVEL] = parser.level
+    const sure = sureSeconds(analysis.stampSeconds[line], offset, parser, this.#readSeconds)
+    if (sure === undefined) return -1
+    const at = words[table + KNOWN_NEXT_MODEL] >> 2
+    words[table + KNOWN_NEXT_MODEL] += MODEL_WORDS * 4
+    words[at + MODEL_KIND] = kind
+    words[at + MODEL_SPAN] = this.#span
+    words[at + MODEL_SECONDS_LEAST] = sure.least
+    words[at + MODEL_SECONDS_GREATEST] = sure.greatest
+    words[at + MODEL_OFFSET_LOW] = Number(BigInt.asIntN(32, offset))
+    words[at + MODEL_OFFSET_HIGH] = Number(BigInt.asIntN(32, offset >> 32n))
+    words[at + MODEL_UNIT] = 10 ** (9 - analysis.formats[format].digits)
+    words[at + MODEL_LEVEL] = parser.level
+    words[at + MODEL_HOST] = host
+    words[at + MODEL_APP] = app
     return at
   }
 
-  /** Of lines that begin with a client the parser tells the time, and neither level nor names. */
-  #learnClient(line: number, start: number, end: number, parser: LineParser): boolean {
-    const stampEnd = this.#clientStampEnd(line, start, end)
-    if (stampEnd < 0 || stampEnd > parser.timeEnd || parser.timeBasis !== 'fixed') return false
-    if (!isRequest(this.#bytes, parser.timeEnd, Math.min(end, start + HEAD_BYTES))) return false
-    const at = this.#model(line, this.#analysis!.formatOf[this.#templateOf[line]], parser)
-    this.#models[at + HOST] = this.#models[at + APP] = 0
-    this.#client = at
-    this.#clientZoneAt = stampEnd
-    this.#clientZoneBytes = parser.timeEnd - stampEnd
+  /** @returns whether lines like this one are known by how they begin from now on */
+  #learnHead(of: LearnedLine, parser: LineParser): boolean {
+    const { start, end, stampEnd } = of
+    switch (parser.timeForm) {
+      case 'access':
+        return this.#isClient(of, parser) && this.#addHead(CLIENT, of, parser, parser.timeEnd)
+      case 'syslog': {
+        const nameEnd = this.#nameEnd(of, parser)
+        return nameEnd > 0 && !this.#hasHead(of, nameEnd) && this.#addHead(ORIGIN, of, parser, nameEnd)
+      }
+      default:
+        // Neither digit nor bracket begins a trace (multiline/traces.ts).
+        if (!isDigit(this.#bytes[start]) && this.#bytes[start] !== 0x5b) return false
+        if (parser.seenTo > end || parser.seenTo - stampEnd > HEAD_SEEN_BYTES_MAX) return false
+        // Numbers differ from line to line: templates tell which lines are alike then.
+        for (let i = stampEnd; i < parser.seenTo; i++) if (isDigit(this.#bytes[i])) return false
+        return this.#addHead(HEAD, of, parser, Math.max(stampEnd, parser.seenTo))
+    }
+  }
+
+  /** @param to  as far behind the stamp lines have to be the same */
+  #addHead(kind: number, of: LearnedLine, parser: LineParser, to: number): boolean {
+    const { line, format, start, stampEnd, host, app } = of
+    const at = this.#model(kind, line, format, parser, host, app)
+    if (at < 0) return false
+    const words = this.#words
+    const head = this.#heads + format
+    // More are not tried: what is written most often is soon learned again.
+    if (this.#headCounts[format]++ === HEAD_TRIES_MAX) {
+      this.#headCounts[format] = 1
+      words[head] = 0
+    }
+    // What level there is was not found in what is asked about.
+    if (kind === ORIGIN) words[at + MODEL_LEVEL] = 0
+    words[at + MODEL_LINE] = start + HEAP
+    words[at + MODEL_TEXT] = stampEnd + HEAP
+    words[at + MODEL_BYTES] = to - stampEnd
+    words[at + MODEL_NEXT] = words[head]
+    words[head] = at << 2
     return true
   }
 
-  /** Whether the client's model is good for this line: its time is written alike, in the same zone, before a request. */
-  #isClient(line: number, start: number, end: number): boolean {
-    const bytes = this.#bytes
-    const client = this.#client
-    if (client < 0 || !isDigit(bytes[start]) || this.#models[client + SPAN] !== this.#span) return false
-    if (this.#analysis!.formatOf[this.#templateOf[line]] !== this.#models[client + FORMAT]) return false
-    const zoneAt = this.#clientStampEnd(line, start, end)
-    if (zoneAt < 0) return false
-    const zoneBytes = this.#clientZoneBytes
-    for (let i = 0; i < zoneBytes; i++) if (bytes[zoneAt + i] !== bytes[this.#clientZoneAt + i]) return false
-    return isRequest(bytes, zoneAt + zoneBytes, Math.min(end, start + HEAD_BYTES))
+  #forgetHeads(): void {
+    this.#headCounts.fill(0)
+    this.#words.fill(0, this.#heads, this.#heads + FORMATS_MAX)
   }
 
-  /** Behind the stamp of a line that begins with a client and its time; -1: it does not. */
-  #clientStampEnd(line: number, start: number, end: number): number {
-    const template = this.#templateOf[line]
-    const stamp = template === 0 ? -1 : this.#analysis!.templates[template - 1].stampVariable
-    if (stamp < 0) return -1
-    const at = (this.#firsts[line] >> 2) + stamp * VARIABLE_WORDS
-    const stampAt = this.#words[at] - HEAP
-    if (clientTimeAt(this.#bytes, start, Math.min(end, start + HEAD_BYTES)) !== stampAt) return -1
-    return stampAt + (this.#words[at + 1] & LENGTH_MASK)
+  /** Of lines that begin with a client the parser tells the time, and neither level nor names. */
+  #isClient({ start, end, stampAt }: LearnedLine, parser: LineParser): boolean {
+    const limit = Math.min(end, start + HEAD_BYTES)
+    if (parser.timeBasis !== 'fixed' || !isDigit(this.#bytes[start])) return false
+    return clientTimeAt(this.#bytes, start, limit) === stampAt && isRequest(this.#bytes, parser.timeEnd, limit)
+  }
+
+  /** Where the name ends in ` host name[pid]: `, right behind the time of syslog that the line begins with; -1: it does not. */
+  #nameEnd({ start, end, stampAt, stampEnd }: LearnedLine, parser: LineParser): number {
+    const bytes = this.#bytes
+    if (stampAt !== start || stampEnd !== parser.timeEnd || parser.app === '' || bytes[stampEnd] !== 0x20) return -1
+    const limit = Math.min(end, start + HEAD_BYTES)
+    const hostEnd = wordEnd(bytes, stampEnd + 1, limit)
+    if (hostEnd === stampEnd + 1 || bytes[hostEnd - 1] === 0x3a || !isHostName(bytes, stampEnd + 1, hostEnd)) return -1
+    let at = hostEnd + 1
+    while (at < limit && isAppByte(bytes[at])) at++
+    return at
+  }
+
+  /** Whether lines with this one's host and name are known already: it may tell a level. */
+  #hasHead({ line, format, stampEnd }: LearnedLine, nameEnd: number): boolean {
+    const words = this.#words
+    const bytes = this.#bytes
+    const seconds = this.#analysis!.stampSeconds[line]
+    for (let at = words[this.#heads + format] >> 2; at !== 0; at = words[at + MODEL_NEXT] >> 2) {
+      if (words[at + MODEL_BYTES] !== nameEnd - stampEnd) continue
+      if (seconds < words[at + MODEL_SECONDS_LEAST] || seconds > words[at + MODEL_SECONDS_GREATEST]) continue
+      const text = words[at + MODEL_TEXT] - HEAP
+      if (bytes.compare(bytes, text, text + nameEnd - stampEnd, stampEnd, nameEnd) === 0) return true
+    }
+    return false
   }
 
   /** How many of the variables from `first` on, of `all`, begin before a place of the text. */
@@ -336,50 +318,15 @@ export class KnownLines {
     while (k < all && this.#words[first + k * VARIABLE_WORDS] - HEAP < place) k++
     return k
   }
-
-  /** Whether the offset that was found for a stamp of these seconds is one for others: those from #least to #greatest. */
-  #isSureOf(seconds: number, offset: bigint, parser: LineParser): boolean {
-    const { timeBasis, isZoneUtc } = parser
-    if (timeBasis === 'dayless') return false
-    let least = SECONDS_MIN
-    let greatest = SECONDS_MAX
-    if (timeBasis === 'local' || (timeBasis === 'yearless' && !isZoneUtc)) {
-      least = Math.floor(seconds / QUARTER_SECONDS) * QUARTER_SECONDS
-      greatest = least + QUARTER_SECONDS - 1
-    }
-    if (timeBasis === 'yearless') {
-      // A day's room, in which zones may differ, on either side.
-      const ahead = this.#readSeconds + YEARLESS_AHEAD_SECONDS - Number(offset / 1_000_000_000n)
-      greatest = Math.min(greatest, ahead - DAY_SECONDS)
-      least = Math.max(least, ahead - YEARLESS_SPAN_SECONDS + DAY_SECONDS)
-      if (seconds < LEAP_DAY_SECONDS) greatest = Math.min(greatest, LEAP_DAY_SECONDS - 1)
-      else least = Math.max(least, LEAP_DAY_SECONDS + DAY_SECONDS)
-    }
-    this.#least = least
-    this.#greatest = greatest
-    return seconds >= least && seconds <= greatest
-  }
 }
 
-/**
- * Whether two variables are numbers joined alike: to the parser they are words of digits.
- * @param isAsLong  they have to have as many digits
- */
-function isAlike(bytes: Buffer, words: Int32Array, a: number, b: number, isAsLong: boolean): boolean {
-  let i = words[a] - HEAP
-  let j = words[b] - HEAP
-  const iEnd = i + (words[a + 1] & LENGTH_MASK)
-  const jEnd = j + (words[b + 1] & LENGTH_MASK)
-  for (;;) {
-    const iFrom = i
-    const jFrom = j
-    while (i < iEnd && isDigit(bytes[i])) i++
-    while (j < jEnd && isDigit(bytes[j])) j++
-    const digits = i - iFrom
-    if (digits === 0 || j === jFrom || digits > DIGITS_MAX || j - jFrom > DIGITS_MAX) return false
-    if (isAsLong && digits !== j - jFrom) return false
-    if (i === iEnd || j === jEnd) return i === iEnd && j === jEnd
-    const joiner = bytes[i++]
-    if (joiner !== bytes[j++] || (joiner !== 0x2e && joiner !== 0x3a && joiner !== 0x2d)) return false
-  }
+/** By first letter which lengths there are, then of each word its first four letters and its length. */
+function wordTable(words: readonly string[]): Int32Array {
+  const table = new Int32Array(26 + 2 * words.length + 2)
+  words.forEach((word, k) => {
+    table[word.charCodeAt(0) - 0x61] |= 1 << word.length
+    table[26 + 2 * k] = Buffer.from(`${word.slice(0, 4)}\0`).readInt32LE(0)
+    table[27 + 2 * k] = word.length
+  })
+  return table
 }

@@ -7,6 +7,7 @@ import { WITH_TOKENS } from './core/encode.ts'
 import { FORMAT_BYTES, FORMATS, HEAP, RESULT, SET_BYTES, SETS, STREAM_COUNT, STREAMS } from './core/places.ts'
 import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './core/variables.ts'
 import { type EncodedEvents, encodeEvents } from './encode-events.ts'
+import { type KnownMemory, placeKnownMemory } from './known-memory.ts'
 import { type Core, openJsCore, openWasmCore } from './target.ts'
 
 /** What a variable is: a word with a digit; the same joined over `.` `:` `-`; a field between spaces or quotes. */
@@ -23,6 +24,8 @@ export const COLUMNS_TEXT_BYTES_MAX = 16 * 1024 * 1024
  * of 8 MB fits: memory that is given back and taken again costs a millisecond and a half per MB of text.
  */
 const MEMORY_KEPT_BYTES_MAX = 80 * 1024 * 1024
+/** Of a longer text, an archive's, nobody asks which lines are known from others. */
+const KNOWN_TEXT_BYTES_MAX = 4 * 1024 * 1024
 /** `formatOf` a template without a time stamp. */
 export const NO_STAMP = 255
 
@@ -73,6 +76,8 @@ export interface Analysis extends LineStamps {
   readonly firstVariables: Int32Array
   /** Lines whose template was guessed right. */
   readonly predicted: number
+  /** Where lines are known from others (core/known-lines.ts): of a packet's text, without tokens. */
+  readonly known: KnownMemory | undefined
   /** Where they were wanted. */
   readonly tokens: Tokens | undefined
 }
@@ -166,15 +171,18 @@ export function createCodec(core: Core): ColumnsCodec {
     trimMemory()
     if (text.length === 0 || text.length > COLUMNS_TEXT_BYTES_MAX) return undefined
     const mode = options.mode ?? 'words'
+    let known: (() => KnownMemory) | undefined
     try {
       const at = core.placeText(text.length)
       new Uint8Array(core.memory, at, text.length).set(text)
       if (core.encode(text.length, MODES.indexOf(mode) | (options.tokens ? WITH_TOKENS : 0)) !== 1) return undefined
+      // Before anything is seen of the memory, which may grow.
+      if (!options.tokens && text.length <= KNOWN_TEXT_BYTES_MAX) known = placeKnownMemory(core)
     } catch (error) {
       return withoutMemory(error)
     }
     const { memory } = core
-    const analysis = analysisOf(memory, options.tokens ? tokensAt(memory) : undefined)
+    const analysis = analysisOf(memory, options.tokens ? tokensAt(memory) : undefined, known?.())
     current = { mode, streams: streamsAt(memory), analysis }
     return current
   }
@@ -265,7 +273,7 @@ function tokensAt(memory: ArrayBuffer): Tokens {
   return { plain: table(0), mixed: table(1) }
 }
 
-function analysisOf(memory: ArrayBuffer, tokens: Tokens | undefined): Analysis {
+function analysisOf(memory: ArrayBuffer, tokens?: Tokens, known?: KnownMemory): Analysis {
   const [
     lines,
     templateCount,
@@ -311,6 +319,7 @@ function analysisOf(memory: ArrayBuffer, tokens: Tokens | undefined): Analysis {
     words,
     firstVariables: new Int32Array(memory, firsts, lines),
     predicted,
+    known,
     tokens,
   }
 }

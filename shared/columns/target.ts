@@ -1,7 +1,16 @@
 // The two forms of the core: one WebAssembly instance, or the modules of core/ as they are. Either holds one memory, so
 // one block at a time; calls are synchronous, so nobody else can come between.
 import { readFileSync } from 'node:fs'
-import { decode, encode, encodeEvents, placeEvents, placeStreams, placeText } from './core/main.ts'
+import {
+  decode,
+  encode,
+  encodeEvents,
+  fillKnown,
+  placeEvents,
+  placeKnown,
+  placeStreams,
+  placeText,
+} from './core/main.ts'
 import { forgetMemory, memoryBuffer } from './core/memory.ts'
 import { forgetTables } from './core/places.ts'
 import { coreSourcesHash, sourcesHashOf } from './sources.ts'
@@ -12,6 +21,9 @@ export interface Core {
   readonly memory: ArrayBuffer
   placeText(bytes: number): number
   encode(bytes: number, options: number): number
+  /** For lines of the text that was encoded last, as core/known-lines.ts says. */
+  placeKnown(moreRows: number, lineBytesMax: number): number
+  fillKnown(line: number, to: number, row: number, span: number): number
   /** For events of the text that was encoded last. */
   placeEvents(count: number): number
   encodeEvents(): void
@@ -24,7 +36,15 @@ export interface Core {
 /** Written by `npm run build` and after `npm ci` (bin/build-wasm.ts). */
 const WASM_FILE = new URL('./columns.wasm', import.meta.url)
 
-type Calls = 'placeText' | 'encode' | 'placeEvents' | 'encodeEvents' | 'placeStreams' | 'decode'
+type Calls =
+  | 'placeText'
+  | 'encode'
+  | 'placeKnown'
+  | 'fillKnown'
+  | 'placeEvents'
+  | 'encodeEvents'
+  | 'placeStreams'
+  | 'decode'
 type Exports = Pick<Core, Calls> & { memory: WebAssembly.Memory }
 
 /** Undefined where the file was not built, was built of other sources, or this Node does not take it. */
@@ -46,6 +66,8 @@ export function openWasmCore(): Core | undefined {
     },
     placeText: bytes => wasm.placeText(bytes),
     encode: (bytes, options) => wasm.encode(bytes, options),
+    placeKnown: (moreRows, lineBytesMax) => wasm.placeKnown(moreRows, lineBytesMax),
+    fillKnown: (line, to, row, span) => wasm.fillKnown(line, to, row, span),
     placeEvents: count => wasm.placeEvents(count),
     encodeEvents: () => wasm.encodeEvents(),
     placeStreams: () => wasm.placeStreams(),
@@ -64,6 +86,8 @@ export function openJsCore(): Core {
     },
     placeText,
     encode,
+    placeKnown,
+    fillKnown,
     placeEvents,
     encodeEvents,
     placeStreams,

@@ -30,6 +30,16 @@ const LEVEL_WORDS: Partial<Record<Level, string[]>> = {
   fatal: ['fatal', 'emerg', 'emergency', 'panic', 'ftl'],
 }
 
+/**
+ * Of these at least one stands, as a word of letters in either case, wherever `findLevel` finds a level: the words of levels,
+ * the keys before them, and what `levelOfIdiom` knows.
+ */
+export const LEVEL_TELLING_WORDS: readonly string[] = [
+  ...Object.values(LEVEL_WORDS).flat(),
+  ...['level', 'lvl', 'severity'],
+  ...['fail', 'note'],
+]
+
 /** Words by length, each as its bytes and its level: found without making a string. */
 const WORDS_OF_LENGTH: { bytes: Uint8Array; level: number }[][] = Array.from(
   { length: LEVEL_WORD_BYTES_MAX + 1 },
