@@ -28,6 +28,7 @@ import {
   KNOWN_MODELS_END,
   KNOWN_NEXT_MODEL,
   KNOWN_YOUNGEST,
+  MISSES_MAX,
   MODEL_APP,
   MODEL_BYTES,
   MODEL_DIGITS,
@@ -46,6 +47,7 @@ import {
   MODEL_SPAN,
   MODEL_STAMP,
   MODEL_TEXT,
+  MODEL_TEXTS,
   MODEL_UNIT,
   MODEL_WORDS,
   ORIGIN,
@@ -65,8 +67,6 @@ import { sureSeconds } from './sure-seconds.ts'
 
 /** A template of fewer lines has no use for a model. */
 const TEMPLATE_LINES_MIN = 3
-/** With so many more lines without a model than with one a template is given up: looking costs, too. */
-const MISSES_MAX = 24
 /** Models look no further than this into a line, so that the parser's own limit does not count. */
 const SEEN_BYTES_MAX = 400
 /** Lines are known by how they begin if the parser looked no further behind the time. */
@@ -202,6 +202,7 @@ export class KnownLines {
     words[at + MODEL_SAME] = Math.min(digits, Math.max(stamp + 1, this.#variablesTo(first, digits, parser.digitsFrom)))
     words[at + MODEL_DIGITS] = digits
     words[at + MODEL_LENGTHS] = lengths
+    words[at + MODEL_TEXTS] = all
     words[at + MODEL_NEXT] = words[this.#youngest + template]
     words[this.#youngest + template] = at << 2
   }

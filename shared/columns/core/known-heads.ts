@@ -20,13 +20,28 @@ export function isHead(line: i32, text: i32, bytes: i32, at: i32, stampAt: i32, 
   return equal(at, line, before) !== 0 ? equal(stampEnd, text, bytes) : 0
 }
 
+/** What `isOrigin` found: where the text begins that it looked at, and where it had to look no further. */
+export let originText: i32 = 0
+export let originLookedTo: i32 = 0
+
 export function isOrigin(text: i32, bytes: i32, at: i32, stampAt: i32, stampEnd: i32, end: i32): i32 {
   if (stampAt !== at || end - stampEnd <= bytes || equal(stampEnd, text, bytes) === 0) return 0
   const limit = parsedEnd(at, end)
   let next = tagEnd(stampEnd + bytes, limit)
   if (next === 0) return 0
   while (next < limit && (load8(next) === 32 || load8(next) === 9)) next++
-  return mayHaveLevel(next, limit) !== 0 ? 0 : 1
+  originText = next
+  originLookedTo = limit - next > LEVEL_BYTES_MAX ? next + LEVEL_BYTES_MAX : limit
+  return mayHaveLevel(next, originLookedTo, limit) !== 0 ? 0 : 1
+}
+
+/** 1 if no word that tells a level stands in [from, end), which has its neighbours' letters to either side, up to a line's. */
+export function isPlain(from: i32, end: i32, lineStart: i32, lineEnd: i32): i32 {
+  let at = from
+  let to = end
+  while (at > lineStart && isLetter(load8(at - 1)) !== 0) at--
+  while (to < lineEnd && isLetter(load8(to)) !== 0) to++
+  return mayHaveLevel(at, to, to) !== 0 ? 0 : 1
 }
 
 export function isClient(text: i32, bytes: i32, at: i32, stampAt: i32, stampEnd: i32, end: i32): i32 {
@@ -96,11 +111,11 @@ export function placeLevelWords(at: i32): void {
 }
 
 /**
- * 0 if no level can be found from `from` on: wherever one of its words stands between others than letters, in either case,
- * it may count, and the parser knows. Colours of terminals have letters that are no part of the word behind them.
+ * 0 if no word that tells a level begins in [from, limit), ending before `end`: wherever one stands between others than
+ * letters, in either case, it may count, and the parser knows. Colours of terminals have letters that are no part of the word
+ * behind them.
  */
-function mayHaveLevel(from: i32, end: i32): i32 {
-  const limit = end - from > LEVEL_BYTES_MAX ? from + LEVEL_BYTES_MAX : end
+function mayHaveLevel(from: i32, limit: i32, end: i32): i32 {
   let at = from
   while (at < limit) {
     const byte = load8(at)

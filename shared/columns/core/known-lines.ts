@@ -9,7 +9,16 @@
 // A line is first asked about the youngest models of its template, then about those of all lines whose first time stamp is
 // written alike: these tell by how the line begins (known-heads.ts).
 
-import { isClient, isHead, isOrigin, LEVEL_WORDS_BYTES, placeLevelWords } from './known-heads.ts'
+import {
+  isClient,
+  isHead,
+  isOrigin,
+  isPlain,
+  LEVEL_WORDS_BYTES,
+  originLookedTo,
+  originText,
+  placeLevelWords,
+} from './known-heads.ts'
 import {
   firstVariable,
   formatOfLine,
@@ -74,11 +83,13 @@ export const MODEL_STAMP: i32 = 12
 export const MODEL_SAME: i32 = 13
 export const MODEL_DIGITS: i32 = 14
 export const MODEL_LENGTHS: i32 = 15
+/** From this one on any text without a word that tells a level. */
+export const MODEL_TEXTS: i32 = 16
 /** Of other kinds: the line, where its stamp ends, and how many bytes behind that are asked about. */
 export const MODEL_LINE: i32 = 11
 export const MODEL_TEXT: i32 = 12
 export const MODEL_BYTES: i32 = 13
-export const MODEL_WORDS: i32 = 16
+export const MODEL_WORDS: i32 = 17
 
 /** Alike in variables; up to a place; in host and application, as syslog writes them; in a client's time and its zone. */
 export const VARIABLES: i32 = 0
@@ -86,6 +97,10 @@ export const HEAD: i32 = 1
 export const ORIGIN: i32 = 2
 export const CLIENT: i32 = 3
 
+/** With so many more lines without a model than with one a template gets no more of them: looking costs, too. */
+export const MISSES_MAX: i32 = 24
+/** A text that begins further in reaches what is not looked at. */
+const TEXT_AT_MAX: i32 = 256
 /** A level is looked for so much further than it counts. */
 export const SHIFT_BYTES_MAX: i32 = 32
 /** Of a number, as variables are told. */
@@ -208,7 +223,7 @@ function modelOf(line: i32, at: i32, end: i32, span: i32): i32 {
   for (let tries: i32 = 0; model !== 0 && tries < TRIES_MAX; tries++) {
     if (isSure(model, seconds, span) !== 0) {
       if (field(model, MODEL_KIND) === VARIABLES) {
-        if (isAlike(model, line) !== 0) return model
+        if (isAlike(model, line, at, end) !== 0) return model
       } else if (beginsAlike(model, line, at, end) !== 0) return model
     }
     model = field(model, MODEL_NEXT)
@@ -218,7 +233,8 @@ function modelOf(line: i32, at: i32, end: i32, span: i32): i32 {
   model = load32(load32(table + KNOWN_HEADS * 4) + format * 4)
   for (let tries: i32 = 0; model !== 0 && tries < HEAD_TRIES_MAX; tries++) {
     if (isSure(model, seconds, span) !== 0 && beginsAlike(model, line, at, end) !== 0) {
-      if (load32(youngest) === 0) store32(youngest, copied(model))
+      if (field(model, MODEL_KIND) === ORIGIN) learnOrigin(model, line, at)
+      else if (load32(youngest) === 0) store32(youngest, copied(model))
       return model
     }
     model = field(model, MODEL_NEXT)
@@ -241,6 +257,48 @@ function copied(model: i32): i32 {
   return copy
 }
 
+/**
+ * The line was just known as one of this host and name: so are others of its template with the same variables up to the name,
+ * numbers where it has some up to its text, and in that any words but those that tell a level.
+ */
+function learnOrigin(head: i32, line: i32, at: i32): void {
+  const template = load32(lineTemplates + line * 4) * 4
+  const misses = load32(table + KNOWN_MISSES * 4) + template
+  if (originText - at > TEXT_AT_MAX || load32(misses) > MISSES_MAX) return
+  const model = copied(head)
+  if (model === 0) return
+  store32(misses, load32(misses) + 1)
+  const youngest = load32(table + KNOWN_YOUNGEST * 4) + template
+  const nameEnd =
+    load32(firstVariable(line)) + (load32(firstVariable(line) + 4) & LENGTH_MASK) + field(head, MODEL_BYTES)
+  const same = variablesTo(line, nameEnd)
+  setField(model, MODEL_NEXT, load32(youngest))
+  setField(model, MODEL_KIND, VARIABLES)
+  setField(model, MODEL_FIRST, firstVariable(line))
+  setField(model, MODEL_STAMP, 0)
+  setField(model, MODEL_SAME, same)
+  setField(model, MODEL_DIGITS, same)
+  setField(model, MODEL_LENGTHS, variablesTo(line, originLookedTo))
+  setField(model, MODEL_TEXTS, variablesTo(line, originText))
+  store32(youngest, model)
+}
+
+/** How many variables of the line begin before a place. */
+function variablesTo(line: i32, place: i32): i32 {
+  const count = variableCount(line)
+  let at = firstVariable(line)
+  let k: i32 = 0
+  while (k < count && load32(at) < place) {
+    k++
+    at += VARIABLE_BYTES
+  }
+  return k
+}
+
+function setField(model: i32, word: i32, value: i32): void {
+  store32(model + word * 4, value)
+}
+
 /** 1 if the line begins as a model of its format says. */
 function beginsAlike(model: i32, line: i32, at: i32, end: i32): i32 {
   let stamp = firstVariable(line)
@@ -259,11 +317,12 @@ function beginsAlike(model: i32, line: i32, at: i32, end: i32): i32 {
 }
 
 /** 1 if in as much of the line as was looked at in the model's all variables are alike. */
-function isAlike(model: i32, line: i32): i32 {
+function isAlike(model: i32, line: i32, at: i32, end: i32): i32 {
   const stamp = field(model, MODEL_STAMP)
   const same = field(model, MODEL_SAME)
   const digits = field(model, MODEL_DIGITS)
   const count = field(model, MODEL_LENGTHS)
+  const texts = field(model, MODEL_TEXTS)
   let shift: i32 = 0
   let a = firstVariable(line)
   let b = field(model, MODEL_FIRST)
@@ -272,7 +331,7 @@ function isAlike(model: i32, line: i32): i32 {
     const other = load32(b + 4)
     if (shape !== other) {
       if (k < digits) return 0
-      if ((shape & other & NUMBER) === 0 && areJoinedAlike(a, b, 0) === 0) return 0
+      if ((shape & other & NUMBER) === 0 && isFree(a, b, k < texts ? 0 : 1, 0, at, end) === 0) return 0
       shift += (shape & LENGTH_MASK) - (other & LENGTH_MASK)
     } else if ((shape & NUMBER) !== 0) {
       // Numbers of one length and value are the same.
@@ -280,10 +339,16 @@ function isAlike(model: i32, line: i32): i32 {
     } else if (k !== stamp) {
       // A hash is no proof.
       const isEqual: i32 = load32(a + 8) === load32(b + 8) ? equal(load32(a), load32(b), shape & LENGTH_MASK) : 0
-      if (isEqual === 0 && (k < same || areJoinedAlike(a, b, k < digits ? 1 : 0) === 0)) return 0
+      if (isEqual === 0 && (k < same || isFree(a, b, k < texts ? 0 : 1, k < digits ? 1 : 0, at, end) === 0)) return 0
     }
   }
   return shift >= -SHIFT_BYTES_MAX && shift <= SHIFT_BYTES_MAX ? 1 : 0
+}
+
+/** 1 if what differs in two variables cannot count. `isText`: only a level would. */
+function isFree(a: i32, b: i32, isText: i32, isAsLong: i32, at: i32, end: i32): i32 {
+  if (isText === 0) return areJoinedAlike(a, b, isAsLong)
+  return isPlain(load32(a), load32(a) + (load32(a + 4) & LENGTH_MASK), at, end)
 }
 
 /** 1 if two variables are numbers joined alike: to the parser they are words of digits. `isAsLong`: of as many digits. */
