@@ -63,7 +63,8 @@ export function loadSettings(input: {
     places.set(path, `--${path.split('.').at(-1)?.replaceAll('_', '-')}`)
   }
 
-  const parsed = Settings.safeParse(tree)
+  // Once in the life of a process: to compile code for it, as zod does, takes longer than the parsing.
+  const parsed = Settings.safeParse(tree, { jitless: true })
   if (!parsed.success) {
     const mistakes = parsed.error.issues.flatMap(innermost).flatMap(issue => mistakesOf(issue, file, places))
     mistakes.sort((a, b) => a.where.localeCompare(b.where, 'en', { numeric: true }))
