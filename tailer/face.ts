@@ -23,7 +23,9 @@ export function startTailerFace(
   config: FaceConfig,
   parts: { log: World['log']; status(): TailerStatus; figures(): SourceRow[]; gateway?: Gateway },
 ): Promise<RunningFace> {
-  const { log, status, figures, gateway } = parts
+  const { log, gateway } = parts
+  const status = oncePerTurn(parts.status)
+  const figures = oncePerTurn(parts.figures)
   const behind = () => status().sources.reduce((sum, { size, read }) => sum + Math.max(0, size - read), 0)
   return startProcessFace(config, {
     log,
@@ -93,4 +95,18 @@ export function startTailerFace(
       })),
     ],
   })
+}
+
+/** One answer has thirty figures of one state: of a thousand files each would be made thirty times. */
+function oncePerTurn<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => {
+    if (made === undefined) {
+      made = { value: make() }
+      setImmediate(() => {
+        made = undefined
+      })
+    }
+    return made.value
+  }
 }

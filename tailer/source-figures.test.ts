@@ -30,14 +30,34 @@ test('/metrics tells by log what was read, packed, held twice, hidden, left out 
   await until('the rotated log has one row', () => row(path)?.readBytes === first.readBytes + lines(10, 12).length)
   t.equal(row(`${path}.1`), undefined)
 
+  const made = { status: 0, figures: 0 }
   const face = await startTailerFace(
     { host: '127.0.0.1', port: 0 },
-    { log: silent, status: () => tailer.status(), figures: () => tailer.figures() },
+    {
+      log: silent,
+      status: () => {
+        made.status++
+        return tailer.status()
+      },
+      figures: () => {
+        made.figures++
+        return tailer.figures()
+      },
+    },
   )
   t.teardown(() => face.close())
   const text = await (await fetch(`http://${face.address}/metrics`)).text()
   t.match(text, `bucktail_tailer_source_excluded_bytes{path="${old}"} ${lines(0, 7).length}`)
   t.match(text, `bucktail_tailer_source_redacted{path="${path}"} 1`)
+  t.same(made, { status: 1, figures: 1 }, 'the figures of one answer are of one state')
+  await appendFile(path, lines(12, 13))
+  await until('read', () => row(path)?.readBytes === first.readBytes + lines(10, 13).length)
+  const { bytesRead } = tailer.status()
+  t.match(
+    await (await fetch(`http://${face.address}/metrics`)).text(),
+    new RegExp(`^bucktail_tailer_read_bytes ${bytesRead}$`, 'm'),
+    'and the next answer has the next one',
+  )
   await stop()
 })
 
