@@ -11,7 +11,7 @@
 // and its time is its own stamp, moved by what the model's was: by zone, fraction or year, as far as that is sure.
 //
 // Of some lines it is enough how they begin, whatever their template is (core/known-heads.ts):
-//   - the parser looked at a few bytes behind the time, and they are the same, as is all before it;
+//   - the parser looked at a few bytes behind the time, and they are the same but for digits of numbers, as is all before it;
 //   - of syslog's it asks for host and name, and looks for a level: they are the same, and no word is there that tells one;
 //   - of web servers' (parse/access-line.ts) it asks for the time only, and for the request behind it.
 //
@@ -20,6 +20,7 @@
 import { type Analysis, NO_STAMP } from '../shared/columns/codec.ts'
 import {
   CLIENT,
+  DIGITS_MAX,
   HEAD,
   HEAD_TRIES_MAX,
   KNOWN_HEADS,
@@ -39,6 +40,7 @@ import {
   MODEL_LEVEL,
   MODEL_LINE,
   MODEL_NEXT,
+  MODEL_NUMBERS,
   MODEL_OFFSET_HIGH,
   MODEL_OFFSET_LOW,
   MODEL_SAME,
@@ -62,7 +64,7 @@ import { traceSeenTo } from './multiline/traces.ts'
 import { clientTimeAt, isRequest } from './parse/access-line.ts'
 import { LEVEL_TELLING_WORDS } from './parse/level.ts'
 import { HEAD_BYTES, type LineParser, type TimeForm } from './parse/line-parser.ts'
-import { isAppByte, isDigit, isHostName, wordEnd } from './parse/words.ts'
+import { isAppByte, isDigit, isHostName, isWordByte, wordEnd } from './parse/words.ts'
 import { sureSeconds } from './sure-seconds.ts'
 
 /** A template of fewer lines has no use for a model. */
@@ -70,7 +72,7 @@ const TEMPLATE_LINES_MIN = 3
 /** Models look no further than this into a line, so that the parser's own limit does not count. */
 const SEEN_BYTES_MAX = 400
 /** Lines are known by how they begin if the parser looked no further behind the time. */
-const HEAD_SEEN_BYTES_MAX = 32
+const HEAD_SEEN_BYTES_MAX = 48
 const VARIABLE_WORDS = VARIABLE_BYTES / 4
 const NOTHING = new Int32Array(0)
 
@@ -235,7 +237,6 @@ export class KnownLines {
 
   /** @returns whether lines like this one are known by how they begin from now on */
   #learnHead(of: LearnedLine, parser: LineParser): boolean {
-    const { start, end, stampEnd } = of
     switch (parser.timeForm) {
       case 'access':
         return this.#isClient(of, parser) && this.#addHead(CLIENT, of, parser, parser.timeEnd)
@@ -244,13 +245,29 @@ export class KnownLines {
         return nameEnd > 0 && !this.#hasHead(of, nameEnd) && this.#addHead(ORIGIN, of, parser, nameEnd)
       }
       default:
-        // Neither digit nor bracket begins a trace (multiline/traces.ts).
-        if (!isDigit(this.#bytes[start]) && this.#bytes[start] !== 0x5b) return false
-        if (parser.seenTo > end || parser.seenTo - stampEnd > HEAD_SEEN_BYTES_MAX) return false
-        // Numbers differ from line to line: templates tell which lines are alike then.
-        for (let i = stampEnd; i < parser.seenTo; i++) if (isDigit(this.#bytes[i])) return false
-        return this.#addHead(HEAD, of, parser, Math.max(stampEnd, parser.seenTo))
+        return this.#learnBeginning(of, parser)
     }
+  }
+
+  /** The parser looked a little further than the time: lines are the same up to there, but for numbers. */
+  #learnBeginning(of: LearnedLine, parser: LineParser): boolean {
+    const { start, end, stampEnd } = of
+    const bytes = this.#bytes
+    // Neither digit nor bracket begins a trace (multiline/traces.ts).
+    const isTraceless = isDigit(bytes[start]) || bytes[start] === 0x5b
+    const seenTo = Math.max(stampEnd, parser.seenTo, isTraceless ? 0 : traceSeenTo(bytes, start, end))
+    if (seenTo > end || seenTo - stampEnd > HEAD_SEEN_BYTES_MAX) return false
+    const digitsFrom = Math.max(parser.timeEnd, parser.digitsFrom)
+    // Other digits differ from line to line: templates tell which are alike then.
+    for (let i = parser.timeEnd; i < seenTo; i++) {
+      if (!isDigit(bytes[i])) continue
+      const to = numberEnd(bytes, i)
+      if (i < digitsFrom || to < 0 || to > seenTo) return false
+      i = to
+    }
+    if (!this.#addHead(HEAD, of, parser, seenTo)) return false
+    this.#words[(this.#words[this.#heads + of.format] >> 2) + MODEL_NUMBERS] = Math.min(seenTo, digitsFrom) - stampEnd
+    return true
   }
 
   /** @param to  as far behind the stamp lines have to be the same */
@@ -319,6 +336,18 @@ export class KnownLines {
     while (k < all && this.#words[first + k * VARIABLE_WORDS] - HEAP < place) k++
     return k
   }
+}
+
+/** Behind the number at `at`, of as many digits as one may have that the parser does not ask for; -1: it is none, but a part of a word. */
+function numberEnd(bytes: Buffer, at: number): number {
+  let end = at
+  while (isDigit(bytes[end])) end++
+  return end - at > DIGITS_MAX || isOfWord(bytes[at - 1]) || isOfWord(bytes[end]) ? -1 : end
+}
+
+/** As the codec takes words. */
+function isOfWord(byte: number): boolean {
+  return isWordByte(byte) || byte === 0x5f || byte >= 0x80
 }
 
 /** By first letter which lengths there are, then of each word its first four letters and its length. */

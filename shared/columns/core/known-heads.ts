@@ -1,7 +1,8 @@
 // Lines that are known by how they begin, whatever their template is: three ways to hold one against a model
 // (known-lines.ts). `text` is where the model's stamp ends, `bytes` how many bytes from there on are asked about.
 //
-//   isHead     the same bytes before the stamp, and as far behind it as the parser looked
+//   isHead     the same bytes before the stamp, and as far behind it as the parser looked; but digits of the numbers
+//              there, of which the host made sure that the parser does not ask for them
 //   isOrigin   `Mon dd hh:mm:ss host name[pid]: text` at the start: the same host and name, and no word in the text that
 //              could tell a level. All that the parser asks of such a line: it begins with no word of a trace either.
 //   isClient   `client ident user [time zone] "`: the same zone
@@ -13,11 +14,29 @@ export const LEVEL_BYTES_MAX: i32 = 128
 /** `client - user [` and a time with its zone. */
 const CLIENT_BYTES_MIN: i32 = 30
 
-export function isHead(line: i32, text: i32, bytes: i32, at: i32, stampAt: i32, stampEnd: i32, end: i32): i32 {
-  const before = stampAt - at
+export function isHead(
+  line: i32,
+  text: i32,
+  bytes: i32,
+  numbers: i32,
+  at: i32,
+  stampAt: i32,
+  stampEnd: i32,
+  end: i32,
+): i32 {
   // Two stamps of one format are equally long.
-  if (end - stampEnd < bytes || text - line !== stampEnd - at) return 0
-  return equal(at, line, before) !== 0 ? equal(stampEnd, text, bytes) : 0
+  if (end - stampEnd < bytes || text - line !== stampEnd - at || equal(at, line, stampAt - at) === 0) return 0
+  if (equal(stampEnd, text, bytes) !== 0) return 1
+  for (let i: i32 = 0; i < bytes; i++) {
+    const byte = load8(stampEnd + i)
+    const other = load8(text + i)
+    if (byte !== other && (i < numbers || isDigit(byte) === 0 || isDigit(other) === 0)) return 0
+  }
+  return 1
+}
+
+function isDigit(byte: i32): i32 {
+  return byte >= 48 && byte <= 57 ? 1 : 0
 }
 
 /** What `isOrigin` found: where the text begins that it looked at, and where it had to look no further. */

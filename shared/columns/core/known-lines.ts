@@ -89,6 +89,8 @@ export const MODEL_TEXTS: i32 = 16
 export const MODEL_LINE: i32 = 11
 export const MODEL_TEXT: i32 = 12
 export const MODEL_BYTES: i32 = 13
+/** Of kind HEAD: so many bytes behind the stamp numbers may have other digits. */
+export const MODEL_NUMBERS: i32 = 14
 export const MODEL_WORDS: i32 = 17
 
 /** Alike in variables; up to a place; in host and application, as syslog writes them; in a client's time and its zone. */
@@ -104,7 +106,7 @@ const TEXT_AT_MAX: i32 = 256
 /** A level is looked for so much further than it counts. */
 export const SHIFT_BYTES_MAX: i32 = 32
 /** Of a number, as variables are told. */
-const DIGITS_MAX: i32 = 9
+export const DIGITS_MAX: i32 = 9
 const BILLION_LOW: i32 = 0xca00
 const BILLION_HIGH: i32 = 0x3b9a
 const SIGN: i32 = -2147483648
@@ -311,7 +313,9 @@ function beginsAlike(model: i32, line: i32, at: i32, end: i32): i32 {
   const text = field(model, MODEL_TEXT)
   const bytes = field(model, MODEL_BYTES)
   const kind = field(model, MODEL_KIND)
-  if (kind === HEAD) return isHead(likeLine, text, bytes, at, stampAt, stampEnd, end)
+  if (kind === HEAD) {
+    return isHead(likeLine, text, bytes, field(model, MODEL_NUMBERS), at, stampAt, stampEnd, end)
+  }
   if (kind === ORIGIN) return isOrigin(text, bytes, at, stampAt, stampEnd, end)
   return isClient(text, bytes, at, stampAt, stampEnd, end)
 }
