@@ -64,6 +64,7 @@ export class Hearing {
     const taken: PacketId[] = []
     for (const { id, link } of this.#beyond.values()) if (await this.#takeBack(id, link)) taken.push(id)
     this.#parts.sources.isAllKnown = isAll && !this.#isAnyOutOfReach()
+    if (taken.length > 0) this.#parts.sources.expectShorterFiles()
     this.#beyond.clear()
     this.#records.length = 0
     return taken
@@ -117,7 +118,8 @@ export class Hearing {
     const to = source.coverage.endFrom(source.start)
     if (to <= source.offset) return
     const tail = await journal.sourceBytes(source.name, Math.max(source.offset, to - TAIL_BYTES), to)
-    source.tail = Buffer.concat([source.tail, tail ?? Buffer.alloc(0)]).subarray(-TAIL_BYTES)
+    // Undefined: bucks told of what follows, and nobody sent its bytes.
+    source.tail = tail === undefined ? Buffer.alloc(0) : Buffer.concat([source.tail, tail]).subarray(-TAIL_BYTES)
     source.offset = to
     if (source.start > 0) return
     source.head = source.head.subarray(0, to)

@@ -2,6 +2,7 @@
 // part of one after `partialMs`, at the end of a file that will not grow, or where what follows is in packets already. So is
 // the last event, if more lines may come of it: after `recordMs`. What waits stays in the file.
 import { EVENT_BYTES_MAX } from '../shared/events.ts'
+import { RangeSet } from '../shared/ranges.ts'
 import type { Clock, Disk, Log } from '../shared/world.ts'
 import type { PacketBuilder, RunLabel } from './builder.ts'
 import { addStretches } from './drop/add-stretches.ts'
@@ -16,14 +17,24 @@ export const READ_BYTES = 1024 * 1024
 const LIMITED_READ_BYTES = 2 * EVENT_BYTES_MAX
 const NEWLINE = 0x0a
 
+/** Bytes [from, to) of a source out of the journal; undefined if they are not there. */
+type JournalBytes = (source: Source, from: number, to: number) => Promise<Buffer | undefined>
+
 export class Reader {
   readonly #disk: Disk
   readonly #clock: Clock
   readonly #log: Log
   readonly #partialMs: number
   readonly #recordMs: number
+  readonly #journalBytes: JournalBytes
 
-  constructor(parts: { disk: Disk; clock: Clock; log: Log }, partialMs: number, recordMs: number) {
+  constructor(
+    parts: { disk: Disk; clock: Clock; log: Log },
+    partialMs: number,
+    recordMs: number,
+    journalBytes: JournalBytes,
+  ) {
+    this.#journalBytes = journalBytes
     this.#disk = parts.disk
     this.#clock = parts.clock
     this.#log = parts.log
@@ -166,8 +177,24 @@ export class Reader {
   async #skipCovered(source: Source): Promise<void> {
     const to = source.coverage.endFrom(source.offset)
     if (to <= source.offset || to > source.size) return
+    if (!(await this.#hasCovered(source, to))) {
+      // Put back since, or bucks alone know of it: read under the same name, and what is the same counts once.
+      source.coverage = new RangeSet([[source.start, source.offset]])
+      return
+    }
     source.offset = to
     source.tail = await readRedacted(source.file!, Math.max(0, to - TAIL_BYTES), to, source.way.redactor)
+  }
+
+  /** Whether the file has, up to `to`, what the packets have. */
+  async #hasCovered(source: Source, to: number): Promise<boolean> {
+    for (let at = source.offset; at < to; at += READ_BYTES) {
+      const end = Math.min(to, at + READ_BYTES)
+      const expected = await this.#journalBytes(source, at, end)
+      if (expected === undefined) return false
+      if (!isLike(await readAt(source.file!, at, end), expected, source.isRedacted)) return false
+    }
+    return true
   }
 
   async #isSame(source: Source): Promise<boolean> {

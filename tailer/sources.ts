@@ -161,6 +161,11 @@ export class Sources {
     this.#powerCut.isAllKnown = isAllKnown
   }
 
+  /** Bucks had what our journal had not: the machine may have been put back, and files with it, though it did not start. */
+  expectShorterFiles(): void {
+    this.#content.isAfterPowerCut = true
+  }
+
   get knownSets(): string[] {
     return [...this.#table.knownSets]
   }

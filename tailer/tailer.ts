@@ -272,14 +272,16 @@ class Life {
     this.#sequence = opened.sequence
     this.#bucket = bucketAt(this.#world.clock.now(), config.bucketSeconds)
     this.#builder = new PacketBuilder(config.packetBytes)
-    this.#reader = new Reader(this.#world, config.partialMs, config.recordMs)
+    const journalBytes = (source: { name: string }, from: number, to: number) =>
+      this.#journal.sourceBytes(source.name, from, to)
+    this.#reader = new Reader(this.#world, config.partialMs, config.recordMs, journalBytes)
     this.#sources = new Sources(
       { ...config, rules: config.files },
       {
         ...this.#world,
         birth: sources => this.#birth(sources),
         giveUp: what => this.#giveUp(what),
-        journalBytes: (source, from, to) => this.#journal.sourceBytes(source.name, from, to),
+        journalBytes,
         nextKnown: (source, from) => this.#journal.nextKnown(source.name, from),
         epochCount: () => epochCount(this.#epoch),
         setsKnown: sets => this.#untilWritten(() => this.#sourceLog.setsKnown(sets)),

@@ -188,6 +188,51 @@ for (const isTwin of [false, true]) {
   })
 }
 
+/** A host that was put back with its memory, and bucks that know more; which of them has what is the seed's. */
+async function putBackWithMemory(seed: string, laterLines: number, linesThen: number): Promise<Story> {
+  const story = new Story(seed)
+  const { program, host, fleet } = story
+  const { network } = fleet
+  const [, ...others] = fleet.bucks.map(buck => buck.machine)
+  program.write(5)
+  await story.run(12 * second)
+  host.process?.kill()
+  // Bucks are heard before anything is read only where the folder does not know everything.
+  for (const path of story.folder().keys())
+    if (path.includes('/buckets/')) host.machine.disk.flip(host.machine.disk.file(path), 50, 1)
+  const image = host.machine.disk.image()
+  host.start()
+  const drawn = host.process?.seed ?? new SeededRandom('none')
+  // Of its own epoch bucks tell only that they know more.
+  host.kill()
+  await story.run(12 * second)
+  for (const lines of [3, laterLines]) {
+    network.cut(host.machine, others[0])
+    program.write(lines)
+    await story.run(2 * second)
+    network.healAll()
+  }
+  for (const machine of others) network.cut(host.machine, machine)
+  fleet.rollBackWithMemory(host, image, drawn)
+  program.write(linesThen)
+  await story.run(15 * second)
+  program.write(10)
+  await story.run(15 * second)
+  return story
+}
+
+test('3. what a host writes after it was put back with its memory is read, also where a buck has what it wrote before', async t => {
+  for (const seed of ['memory and gap true', 'memory and gap false']) {
+    const story = await putBackWithMemory(seed, 3, 4)
+    t.same(await story.broken(), [], seed)
+  }
+})
+
+test('3. what a buck gives back to a host that was put back with its memory makes no line come twice', async t => {
+  const story = await putBackWithMemory('memory 0', 0, 1)
+  t.same(await story.broken(), [])
+})
+
 test('4. two contents of one source and offset are both kept, in index and archive alike', async t => {
   const story = new Story('other bytes')
   const { program, host, fleet } = story
