@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { seededFraction } from '../../bin/samples.ts'
 import { EVENT_BYTES_MAX } from '../../shared/events.ts'
 import { compilePattern } from '../../shared/query/pattern.ts'
 import { type LineRule, Records } from './records.ts'
@@ -326,4 +327,55 @@ test('any lines at all: every byte is in one record, lines add up, and what the 
     if (total !== expected) return t.fail(`${total} lines of ${expected}: ${bytes.toString('hex')}`)
   }
   t.pass('all fine')
+})
+
+test('the last record is that which is found from the beginning, whatever the lines are', async t => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1e9)
+  t.comment(`SEED=${seed}`)
+  const random = seededFraction(seed)
+  const pool = Object.values(SAMPLES)
+    .flatMap(({ trace }) => trace.split('\n').map(line => `${line}\n`))
+    .concat(
+      BEFORE,
+      AFTER,
+      BEFORE,
+      AFTER,
+      'Jan  2 03:04:05 h a: x\n',
+      'Feb 12 03:04:05 h a: f(x)\n',
+      '{"a":1}\n',
+      '<13>x\n',
+    )
+    .concat(
+      '[signal SIGSEGV: x]\n',
+      '[x]\n',
+      '__CURSOR=1\n',
+      '__REALTIME_TIMESTAMP=1\n',
+      'MESSAGE\n',
+      'MESSAGE=x\n',
+      '\r\n',
+    )
+  let far = 0
+  for (let round = 0; round < 4000; round++) {
+    const text = Array.from({ length: 1 + Math.floor(random() * 40) }, () => pool[Math.floor(random() * pool.length)])
+    const bytes = Buffer.from(text.join(''))
+    for (let i = Math.floor(random() * 3); i > 0; i--) {
+      const at = Math.floor(random() * (bytes.length - 1))
+      if (bytes[at] !== 0x0a) bytes[at] = Math.floor(random() * 256)
+    }
+    const walked = new Records(TRACES, 'none')
+    let at = 0
+    for (walked.next(bytes, at, bytes.length); walked.end < bytes.length; walked.next(bytes, at, bytes.length)) {
+      at = walked.end
+    }
+    const records = new Records(TRACES, 'none')
+    const found = records.last(bytes, 0, bytes.length)
+    const of = (r: Records) => [r.end, r.headEnd, r.lines, r.isContinued, r.isOpen]
+    if (found !== at || of(records).join() !== of(walked).join()) {
+      return t.fail(
+        `${found} ${of(records)} instead of ${at} ${of(walked)}: ${JSON.stringify(bytes.toString('latin1'))}`,
+      )
+    }
+    if (at > 0) far++
+  }
+  t.ok(far > 2000)
 })

@@ -2,7 +2,7 @@
 // event may be; what is beyond begins an event that is marked as continued.
 import { EVENT_BYTES_MAX } from '../../shared/events.ts'
 import { LineParser } from '../parse/line-parser.ts'
-import { type LineAsk, maybeTrace, type Place, Traces } from './traces.ts'
+import { type LineAsk, maybeTrace, mayHoldEntry, type Place, surelyBegins, Traces } from './traces.ts'
 import { isPartial, type Wrapper, writtenAt, writtenEnd } from './wrapper.ts'
 
 /** An index counts lines of an event with 16 bits; a record of so many is a mistake of a rule. */
@@ -25,6 +25,8 @@ export type LineRule =
   /** A line in which the pattern is found belongs to the one before. */
   | { kind: 'continue'; isIn(line: string): boolean }
 
+/** Looked back over for one that surely begins a record: a trace is longer, but seldom the end of what was read. */
+const SURE_LINES_MAX = 64
 /** Patterns look no further into a line. */
 const PATTERN_BYTES_MAX = 1024
 const NEWLINE = 0x0a
@@ -118,6 +120,7 @@ export class Records {
       const newline = b.indexOf(NEWLINE, limit - EVENT_BYTES_MAX)
       if (newline >= 0 && newline + 1 < limit) at = newline + 1
     }
+    if (this.isOfTraces) at = lastSure(b, at, limit)
     for (;;) {
       this.next(b, at, limit)
       if (this.end >= limit) return at
@@ -184,6 +187,17 @@ class Ask implements LineAsk {
 function lineEnd(b: Buffer, at: number, limit: number): number {
   const newline = b.indexOf(NEWLINE, at)
   return newline < 0 || newline >= limit ? limit : newline + 1
+}
+
+/** A line not far from `limit` where a record begins, whatever is between it and `start`, where one does, too; else `start`. */
+function lastSure(b: Buffer, start: number, limit: number): number {
+  let at = limit
+  for (let lines = 0; lines < SURE_LINES_MAX && at - 2 >= start; lines++) {
+    at = b.lastIndexOf(NEWLINE, at - 2) + 1
+    if (at <= start) return start
+    if (surelyBegins(b, at, limit)) return mayHoldEntry(b, start, at) ? start : at
+  }
+  return start
 }
 
 function withoutEnd(b: Buffer, at: number, end: number): number {

@@ -287,6 +287,24 @@ export function maybeTrace(b: Buffer, at: number, end: number): boolean {
   return isErrorName(b, at, name) || isRubyPlace(b, name, end)
 }
 
+/**
+ * Whether a line begins a record whatever was before it, but for an entry of the journal (`mayHoldEntry`). Most lines of logs
+ * that have traces do: the last record is found without looking at all of them.
+ */
+export function surelyBegins(b: Buffer, at: number, end: number): boolean {
+  const c = b[at]
+  if (isDigit(c) || c === 0x7b || c === 0x3c) return true
+  if (c === 0x5b) return !startsWith(SIGNAL, b, at, end)
+  // `Mon dd`: no word of a trace has three letters, a space and a digit, and no call a space in its name.
+  if (end - at < 6 || !isLetter(c) || !isLetter(b[at + 1]) || !isLetter(b[at + 2]) || b[at + 3] !== 0x20) return false
+  return isDigit(b[at + 5]) && (b[at + 4] === 0x20 || isDigit(b[at + 4]))
+}
+
+/** Whether an entry of the journal may begin in [at, end), where `at` begins a line. */
+export function mayHoldEntry(b: Buffer, at: number, end: number): boolean {
+  return (b[at] === 0x5f && b[at + 1] === 0x5f) || b.subarray(at, end).includes(LINE_OF_ENTRY)
+}
+
 /** How far `maybeTrace` looks, at most, where it says no. */
 export function traceSeenTo(b: Buffer, at: number, end: number): number {
   if (!isLetter(b[at])) return at + DASHES.length + REALTIME.length
@@ -333,6 +351,8 @@ const CREATED_BY = text('created by ')
 const EXIT_STATUS = text('exit status ')
 const CURSOR = text('__CURSOR=')
 const REALTIME = text('__REALTIME_TIMESTAMP=')
+/** Both begin so, behind a line end. */
+const LINE_OF_ENTRY = text('\n__')
 /** Those of them that can stand where no trace has begun yet, by their first byte. */
 const FIRST_WORDS: Buffer[][] = []
 for (const word of [CAUSED_BY, EXCEPTION_IN, UNHANDLED, STACK_TRACE, TRACEBACK, PANIC, FATAL_ERROR, GOROUTINE]) {
