@@ -2,7 +2,7 @@
 // event may be; what is beyond begins an event that is marked as continued.
 import { EVENT_BYTES_MAX } from '../../shared/events.ts'
 import { LineParser } from '../parse/line-parser.ts'
-import { type LineAsk, maybeTrace, mayHoldEntry, type Place, surelyBegins, Traces } from './traces.ts'
+import { type LineAsk, maybeTrace, mayHoldEntry, type Place, surelyBegins, type TraceState, Traces } from './traces.ts'
 import { isPartial, type Wrapper, writtenAt, writtenEnd } from './wrapper.ts'
 
 /** An index counts lines of an event with 16 bits; a record of so many is a mistake of a rule. */
@@ -25,8 +25,10 @@ export type LineRule =
   /** A line in which the pattern is found belongs to the one before. */
   | { kind: 'continue'; isIn(line: string): boolean }
 
-/** Looked back over for one that surely begins a record: a trace is longer, but seldom the end of what was read. */
-const SURE_LINES_MAX = 64
+/** Looked back over for one that surely begins a record: a trace may be longer, but is seldom the end of what was read. */
+const SURE_LINES_MAX = 8
+/** What lines may have left behind that were not looked at. */
+const STATES: TraceState[] = ['plain', 'frames', 'python', 'pythonEnd', 'go']
 /** Patterns look no further into a line. */
 const PATTERN_BYTES_MAX = 1024
 const NEWLINE = 0x0a
@@ -120,12 +122,53 @@ export class Records {
       const newline = b.indexOf(NEWLINE, limit - EVENT_BYTES_MAX)
       if (newline >= 0 && newline + 1 < limit) at = newline + 1
     }
-    if (this.isOfTraces) at = lastSure(b, at, limit)
+    if (this.isOfTraces) at = this.#lastSure(b, at, limit)
     for (;;) {
       this.next(b, at, limit)
       if (this.end >= limit) return at
       at = this.end
     }
+  }
+
+  /** A line not far from `limit` where a record begins, whatever is between it and `start`, where one does, too; else `start`. */
+  #lastSure(b: Buffer, start: number, limit: number): number {
+    const lines = [limit]
+    for (let at = limit; lines.length <= SURE_LINES_MAX && at > start; ) {
+      at = at - 2 < start ? start : Math.max(start, b.lastIndexOf(NEWLINE, at - 2) + 1)
+      lines.push(at)
+      if (at > start && surelyBegins(b, at, limit)) return mayHoldEntry(b, start, at) ? start : at
+    }
+    const sure = this.#sureOf(b, lines.reverse(), limit)
+    return sure === undefined || mayHoldEntry(b, start, sure) ? start : sure
+  }
+
+  /** The last of these lines where a record begins whatever the lines before them were, but for an entry of the journal. */
+  #sureOf(b: Buffer, lines: number[], limit: number): number | undefined {
+    const traces = this.#traces
+    let sure: number | undefined
+    let states: Iterable<TraceState> = STATES
+    for (let i = 1; i < lines.length - 1; i++) {
+      const [before, at, next] = lines.slice(i - 1, i + 2)
+      const end = withoutEnd(b, at, next)
+      let goesOn = false
+      const after = new Set<TraceState>()
+      for (const state of states) {
+        traces.reset()
+        traces.state = state
+        if (!traces.continues(b, at, end, next, limit, { start: before, end: at })) continue
+        goesOn = true
+        after.add(traces.state)
+      }
+      // A record may also have begun because the one before was too long.
+      traces.reset()
+      traces.continues(b, at, end, next, limit, undefined)
+      after.add(traces.state)
+      // What a line means behind an empty one is more than a state.
+      const isBehindBlank = withoutEnd(b, before, at) === before
+      if (!goesOn && !isBehindBlank) sure = at
+      states = isBehindBlank ? STATES : after
+    }
+    return sure
   }
 
   #continues(b: Buffer, start: number, end: number, limit: number, before: Place | undefined): boolean {
@@ -187,17 +230,6 @@ class Ask implements LineAsk {
 function lineEnd(b: Buffer, at: number, limit: number): number {
   const newline = b.indexOf(NEWLINE, at)
   return newline < 0 || newline >= limit ? limit : newline + 1
-}
-
-/** A line not far from `limit` where a record begins, whatever is between it and `start`, where one does, too; else `start`. */
-function lastSure(b: Buffer, start: number, limit: number): number {
-  let at = limit
-  for (let lines = 0; lines < SURE_LINES_MAX && at - 2 >= start; lines++) {
-    at = b.lastIndexOf(NEWLINE, at - 2) + 1
-    if (at <= start) return start
-    if (surelyBegins(b, at, limit)) return mayHoldEntry(b, start, at) ? start : at
-  }
-  return start
 }
 
 function withoutEnd(b: Buffer, at: number, end: number): number {
