@@ -18,9 +18,12 @@ export function findHoles(books: Books): { holes: Hole[]; alarms: string[] } {
 class HoleFinder {
   readonly #books: Books
   readonly holes: Hole[] = []
+  readonly #lastKnown: Map<string, number>
+  readonly #onItsWay = new Map<TailerId, boolean>()
 
   constructor(books: Books) {
     this.#books = books
+    this.#lastKnown = books.lastKnown()
   }
 
   /** What tailers say they did not read. Answers the alarms. */
@@ -56,7 +59,7 @@ class HoleFinder {
 
   /** Sequences that nobody has and nobody will send: their bytes, where nothing else covers them, are holes. */
   enterLostSequences(): void {
-    for (const [key, last] of this.#books.lastKnown()) {
+    for (const [key, last] of this.#lastKnown) {
       const [tailer, epoch] = key.split('/')
       const missing = new RangeSet([[1, last + 1]])
         .without(this.#books.storedOf(key))
@@ -89,11 +92,62 @@ class HoleFinder {
         }
       }
       if (named.unnamed.size === 0 || this.#isJoinedUp(tailer)) continue
+      this.#enterLeftBehind(tailer, epoch, named.unnamed, reason)
       const sequences = [...named.unnamed].map(([low, high]): [number, number] => [low, high])
       const host = this.#books.hostOf.get(tailer) ?? ''
       const unknown = `${reason}; no manifest names their files and ranges`
       this.holes.push({ host, path: '', tailer, epoch, sequences, reason: unknown, state: 'open' })
     }
+  }
+
+  /**
+   * No manifest names the files of these sequences. But when nothing more is on its way, what is still missing of the
+   * sources that their tailer had was in them; of files that nobody heard of there may be more.
+   */
+  #enterLeftBehind(tailer: TailerId, epoch: Epoch, unnamed: RangeSet, reason: string): void {
+    const sequences = [...unnamed].map(([low, high]): [number, number] => [low, high])
+    for (const source of this.#books.sources.values()) {
+      const { host, path, packed, hadBy } = source
+      if (!hadBy.has(tailer)) continue
+      const missing = packed.without(coveredBy(source)).without(source.givenUp).without(source.released)
+      if (missing.size === 0 || [...hadBy.keys()].some(id => this.#hasMore(id))) continue
+      for (const [from, to] of missing) {
+        source.givenUp.add(from, to)
+        this.holes.push({
+          host,
+          path,
+          source: source.source,
+          tailer,
+          from,
+          to,
+          epoch,
+          sequences,
+          reason,
+          state: 'open',
+        })
+      }
+    }
+  }
+
+  #hasMore(tailer: TailerId): boolean {
+    const known = this.#onItsWay.get(tailer) ?? this.#isOnItsWay(tailer)
+    this.#onItsWay.set(tailer, known)
+    return known
+  }
+
+  /** It has, or had, packets that are in no store yet and not lost. */
+  #isOnItsWay(tailer: TailerId): boolean {
+    const contact = this.#books.contacts.get(tailer)
+    const isLost = this.#books.isLost(tailer)
+    if (!isLost && (contact?.report?.underReplicatedPackets ?? 0) > 0) return true
+    for (const [key, last] of this.#lastKnown) {
+      if (!key.startsWith(`${tailer}/`)) continue
+      const held = this.#books.held.get(key) ?? NONE
+      const left = new RangeSet([[1, last + 1]]).without(this.#books.storedOf(key))
+      const expected = isLost ? left.common(held) : left.without(this.#books.gone.get(key)?.without(held) ?? NONE)
+      if (expected.size > 0) return true
+    }
+    return false
   }
 
   /** Uncovered ranges of the manifests that name `lost`, and the sequences that no manifest names. */

@@ -209,6 +209,39 @@ test('gone, and no manifest ever named it: a hole without a range, unless every 
   t.end()
 })
 
+test('gone, and no manifest ever named it: what is missing of its sources has a range, once nothing more is on its way', t => {
+  const record = {
+    ...{ source: SOURCE, tailer: TAILER, machine: 'm', host: 'web1', path: PATH, app: 'app', dev: 0, ino: 0 },
+    ...{ start: 0, to: 300, head: Buffer.alloc(0), tail: Buffer.alloc(0) },
+  }
+  const stored = [
+    [1, 2],
+    [3, 4],
+  ] as Range[]
+  const known = [
+    [0, 100],
+    [200, 300],
+  ] as Range[]
+  const of = (more: Partial<LedgerInputs> = {}) =>
+    computeLedger(
+      inputs({
+        contacts: [contact()],
+        records: [record],
+        gone: [gone(2)],
+        index: holds(known, stored),
+        archive: holds(known, stored),
+        ...more,
+      }),
+    )
+  const unnamed = { path: '', sequences: [[2, 3]] }
+  t.match(of().holes, [{ path: PATH, source: SOURCE, from: 100, to: 200, sequences: [[2, 3]] }, unnamed])
+  t.equal(of().rows[0].state, 'hole')
+  // A packet that a buck holds and no store has yet may be the one.
+  t.match(of({ inventories: [listing('b0', 10, run(4, 1))] }).holes, [unnamed])
+  t.match(of({ contacts: [contact({ underReplicated: 1 })] }).holes, [unnamed])
+  t.end()
+})
+
 test('a host that is silent for a day: what it had and nobody has is a hole, down to its last known size', t => {
   const ledger = computeLedger(
     inputs({
