@@ -189,6 +189,8 @@ export function createCodec(core: Core): ColumnsCodec {
 
   function encodeEventsOf(encoded: Encoded, events: Events) {
     assert(encoded === current, 'the codec was used for something else since it encoded this text')
+    // Room is made there, and where the memory grows, all views of it are gone.
+    assert(events.ends.buffer !== core.memory, "events lie in the codec's memory")
     try {
       const encodedEvents = encodeEvents(core, events)
       // The memory may have grown, which voids what was seen of it.

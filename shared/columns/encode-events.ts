@@ -28,28 +28,19 @@ export interface EncodedEvents {
   greatestNs: bigint
 }
 
-/** @param events  of the text that the core encoded last; columns of theirs may lie in its memory already, behind the streams */
+/** @param events  of the text that the core encoded last, their columns outside of its memory */
 export function encodeEvents(core: Core, events: Events): EncodedEvents {
   const { times, ends, lines, hosts, apps, levels, flags } = events
-  const columns = { [TIMES_AT]: times, [ENDS_AT]: ends, [LINES_AT]: lines, [HOSTS_AT]: hosts, [APPS_AT]: apps }
-  const all = Object.entries({ ...columns, [LEVELS_AT]: levels, [FLAGS_AT]: flags }).map(([word, column]) => {
-    const { buffer, byteOffset, byteLength } = column
-    return { word: Number(word), column, address: buffer === core.memory ? byteOffset : undefined, byteLength }
-  })
-  // Before the memory can grow, which voids all views of it.
-  const keptEnd = Math.max(
-    0,
-    ...all.map(({ address, byteLength }) => (address === undefined ? 0 : address + byteLength)),
-  )
-  const count = ends.length
-  const table = core.placeEvents(count, keptEnd)
+  const table = core.placeEvents(ends.length)
   const { memory } = core
-  const bytes = new Uint8Array(memory)
-  const words = new Int32Array(memory)
-  for (const { word, column, address } of all) {
-    if (address !== undefined) words[(table + word) >> 2] = address
-    else bytes.set(new Uint8Array(column.buffer, column.byteOffset, column.byteLength), words[(table + word) >> 2])
-  }
+  const addressAt = (word: number) => new Int32Array(memory, table + word, 1)[0]
+  new BigInt64Array(memory, addressAt(TIMES_AT), times.length).set(times)
+  new Uint32Array(memory, addressAt(ENDS_AT), ends.length).set(ends)
+  new Uint16Array(memory, addressAt(LINES_AT), lines.length).set(lines)
+  new Uint16Array(memory, addressAt(HOSTS_AT), hosts.length).set(hosts)
+  new Uint16Array(memory, addressAt(APPS_AT), apps.length).set(apps)
+  new Uint8Array(memory, addressAt(LEVELS_AT), levels.length).set(levels)
+  new Uint8Array(memory, addressAt(FLAGS_AT), flags.length).set(flags)
   core.encodeEvents()
 
   const parts: Uint8Array[] = []
@@ -61,5 +52,5 @@ export function encodeEvents(core: Core, events: Events): EncodedEvents {
   }
   const [leastNs] = new BigInt64Array(memory, table + LEAST_TIME_AT, 1)
   const [greatestNs] = new BigInt64Array(memory, table + GREATEST_TIME_AT, 1)
-  return { parts, lines: words[(table + LINES_TOTAL_AT) >> 2] >>> 0, leastNs, greatestNs }
+  return { parts, lines: addressAt(LINES_TOTAL_AT) >>> 0, leastNs, greatestNs }
 }

@@ -25,7 +25,7 @@ export interface Core {
   placeKnown(moreRows: number, lineBytesMax: number): number
   fillKnown(line: number, to: number, row: number, span: number): number
   /** For events of the text that was encoded last. */
-  placeEvents(count: number, keptEnd: number): number
+  placeEvents(count: number): number
   encodeEvents(): void
   placeStreams(): number
   decode(bytes: number): number
@@ -68,7 +68,7 @@ export function openWasmCore(): Core | undefined {
     encode: (bytes, options) => wasm.encode(bytes, options),
     placeKnown: (moreRows, lineBytesMax) => wasm.placeKnown(moreRows, lineBytesMax),
     fillKnown: (line, to, row, span) => wasm.fillKnown(line, to, row, span),
-    placeEvents: (count, keptEnd) => wasm.placeEvents(count, keptEnd),
+    placeEvents: count => wasm.placeEvents(count),
     encodeEvents: () => wasm.encodeEvents(),
     placeStreams: () => wasm.placeStreams(),
     decode: bytes => wasm.decode(bytes),

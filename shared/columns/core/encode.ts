@@ -120,7 +120,6 @@ let byNumber: i32 = 0
 let keptCount: i32 = 0
 let predicted: i32 = 0
 let rareTemplatesFrom: i32 = 0
-let keptEnd: i32 = 0
 
 /** Where the host puts `bytes` of text before `encode`. */
 export function placeText(bytes: i32): i32 {
@@ -153,7 +152,6 @@ export function encode(bytes: i32, options: i32): i32 {
   clearJumps()
   setNextVariable(variables)
   roomEnd = 0
-  keptEnd = 0
 
   beginScan(mode === MODE_JOINED ? 1 : 0)
   if (readLines(end, mode) === 0) return 0
@@ -164,17 +162,10 @@ export function encode(bytes: i32, options: i32): i32 {
   return 1
 }
 
-/** What lies before `end` stays as it is, whoever put it behind the streams, until the next text. */
-export function keepUpTo(end: i32): void {
-  if (keptEnd < end) keptEnd = end
-}
-
-/** Where so many bytes have room that leave text, lines, streams and tokens alone. What was read of the lines is spent then. */
+/** Where so many bytes have room that leave streams, lines and tokens alone. What was read of the lines is spent then. */
 export function spentPlace(bytes: i32): i32 {
   if (variables + bytes <= streamBegin(TEMPLATES)) return variables
-  let at: i32 = isCollecting !== 0 ? tokensEnd() : streamEnd(TEXTS) + SLACK_BYTES
-  if (at < keptEnd) at = keptEnd
-  at = aligned(at)
+  const at = isCollecting !== 0 ? tokensEnd() : aligned(streamEnd(TEXTS) + SLACK_BYTES)
   reserve(at + bytes)
   return at
 }

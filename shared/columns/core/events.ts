@@ -4,7 +4,7 @@
 //   memory:  table │ lists' bytes │ columns of the events, put there by the host │ first lines │ labels │ tellers' work
 //   table:   addresses of the columns: times, ends, lines, hosts, apps, levels, flags · lines in all · least and greatest time ·
 //            from EVENT_LISTS_AT on the lists (exceptions.ts)
-import { keepUpTo, spentPlace } from './encode.ts'
+import { spentPlace } from './encode.ts'
 import {
   addException,
   clearList,
@@ -62,12 +62,8 @@ let table: i32 = 0
 let firstLines: i32 = 0
 let labels: i32 = 0
 
-/**
- * Room for so many events of the text that was encoded last; answers the table. What was read of its lines is void.
- * @param keptEnd  where those columns of theirs end that lie in the memory already; 0: none do
- */
-export function placeEvents(count: i32, keptEnd: i32): i32 {
-  keepUpTo(keptEnd)
+/** Room for so many events of the text that was encoded last; answers the table. What was read of its lines is void. */
+export function placeEvents(count: i32): i32 {
   eventCount = count
   lineCount = load32(RESULT)
   templateCount = load32(RESULT + 4)
