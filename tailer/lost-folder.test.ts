@@ -17,6 +17,7 @@ test('a file that shares its heading with what the bucks know is not taken for i
   const heading = `#Fields: ${'date time c-ip cs-method cs-uri '.repeat(12)}\n`
   await writeFile(path, '')
   const first = await b.start()
+  await until('all bucks are heard', () => first.tailer.status().linksOpen === 3)
   // Buck 0 gets the beginning and the end, and not what is between the two.
   let written = ''
   for (const [away, text] of [heading + lines(0, 10), lines(10, 20), lines(20, 30)].entries()) {

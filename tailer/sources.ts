@@ -65,7 +65,7 @@ const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a fi
 const COMPRESSED_MEANWHILE =
   'found again only in a compressed file: if it was copied and truncated, lines written between the two cannot be proven'
 const FOLDER_LOST_SHORT =
-  'the folder of the tailer was lost, and a rotated file has less than the bucks know of it: read again from its beginning'
+  'the folder of the tailer was lost, and a file is not proven to have all that the bucks know of it: read again from its beginning'
 const COPIED_AND_TRUNCATED = 'copied and truncated: lines written between the copy and the truncation cannot be proven'
 
 export class Sources {
@@ -441,7 +441,11 @@ export class Sources {
           await this.#table.alarm(source, file.packed === undefined ? COPIED_AND_TRUNCATED : COMPRESSED_MEANWHILE)
         return
       }
-      if (relates === 'prefix' && file !== atInode && !isActiveName(file.path) && !isUnseen(source)) prefix ??= file
+      if (relates !== 'prefix' || file === atInode || isUnseen(source)) continue
+      // Another one may have begun under the active name; what a lost folder knew of it, its beginning has to prove.
+      if (isActiveName(file.path) && !(source.isRemembered && isProvenByHead(source, file))) continue
+      if (source.isRemembered && (await this.#isOfAnother(file, source))) continue
+      prefix ??= file
     }
     if (isPending) {
       // Its content may be in a compressed file that is not gone through yet.
@@ -504,6 +508,15 @@ export class Sources {
     if (file.packed === undefined || found.at(source) !== undefined || found.isPending(set)) return false
     const others = found.ofSet(set).filter(other => other !== file && !isActiveName(other.path))
     return others.every(other => this.#table.at(other) !== undefined)
+  }
+
+  /** Has all that is known of another source: a fork, or a generation with the same heading. */
+  async #isOfAnother(file: FoundFile, than: Source): Promise<boolean> {
+    for (const source of this.#table.readOf(rotationSet(file.path))) {
+      if (source === than || source.isFinished) continue
+      if ((await this.#relation(file, source)) === 'same') return true
+    }
+    return false
   }
 
   async #moveTo(source: Source, file: FoundFile, found: Findings): Promise<void> {
@@ -686,6 +699,12 @@ function isUnknown(source: Source): boolean {
 /** The bucks remember it without its beginning, and no more of it is known than its end. */
 function isUnseen(source: Source): boolean {
   return source.isRemembered && source.head.length === 0
+}
+
+/** What file and source have in common at their beginning is a line with a time, at least, and no line that ends otherwise. */
+function isProvenByHead({ head }: Source, { stat }: FoundFile): boolean {
+  const common = head.subarray(0, stat.size)
+  return (common.includes(0x0a) || common.length >= HEAD_BYTES) && endsInTime(common)
 }
 
 function isUnread(source: Source): boolean {

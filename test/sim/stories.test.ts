@@ -72,6 +72,22 @@ test('2. what a log had after a power cut is read, when the folder is lost with 
   t.same(await story.places([...before, ...after]), once([...before, ...after]))
 })
 
+test('2. a log that a power cut made shorter comes once, when the folder is lost with it', async t => {
+  const story = new Story('power and folder, not rotated')
+  const { program, host } = story
+  const lines = program.write(50)
+  await story.run(8 * second)
+  const logBytes = host.machine.disk.file(program.config.path).size
+  program.write(40)
+  await story.run(3 * second)
+  await story.losePower(2 * second, { logBytes, folder: new Map() })
+  lines.push(...program.write(10))
+  await story.run(3 * second)
+  lines.push(...program.write(60))
+  t.same(await story.broken(), [])
+  t.same(await story.places(lines), once(lines))
+})
+
 test('2. what a log had after it was put back is read, where the bucks tell of it what another id had sent', async t => {
   const story = new Story('another id, then put back')
   const { program, host, fleet } = story
