@@ -5,7 +5,7 @@
 //   memory:  HEAP │ text │ lines │ templates │ variables … (grows) │ order │ columns' work │ streams
 
 import { clearColumns, placeColumnStreams, placeColumns, putColumns } from './columns.ts'
-import { clearJumps, forgetMiss, learnJump, placeJumps } from './jumps.ts'
+import { beginJumps, clearJumps, learnJump, placeJumps } from './jumps.ts'
 import {
   firstVariable,
   formatOfLine,
@@ -63,6 +63,7 @@ import {
   findTemplate,
   firstInOrder,
   followerOf,
+  keepPrefixes,
   numberOf,
   placeTemplates,
   representative,
@@ -72,7 +73,7 @@ import {
   setNumber,
   templateCount,
 } from './templates.ts'
-import { isRaw, readFields, readWords } from './tokens.ts'
+import { isRaw, placePrefixes, readFields, readWords } from './tokens.ts'
 import {
   LATER,
   LENGTH_MASK,
@@ -143,7 +144,7 @@ export function encode(bytes: i32, options: i32): i32 {
   for (let i: i32 = 0; i < SLACK_BYTES; i++) store8(end + i, 10)
   lineMax = (bytes >> LINE_BYTES_MIN_SHIFT) + LINES_AT_LEAST
   let place = placeLines(aligned(end + SLACK_BYTES), lineMax + 2)
-  place = placeJumps(placeTemplates(place, bytes))
+  place = placePrefixes(placeJumps(placeTemplates(place, bytes)))
   variables = aligned(place)
   variableMax = (bytes >> VARIABLE_TEXT_SHIFT) + VARIABLES_AT_LEAST
   // About what most logs need: growing later means copying in the plain form.
@@ -177,7 +178,7 @@ function makeRoom(): i32 {
   roomEnd = nextVariable + ROOM_BYTES
   const last = variables + mul(variableMax, VARIABLE_BYTES)
   if (roomEnd > last) roomEnd = last
-  reserve(roomEnd + (VARIABLES_PER_LINE_MAX + 8) * VARIABLE_BYTES)
+  reserve(roomEnd + (VARIABLES_PER_LINE_MAX + 8) * (VARIABLE_BYTES + 4))
   return 1
 }
 
@@ -192,7 +193,7 @@ function readLines(end: i32, mode: i32): i32 {
     store32(lineVariables + line * 4, nextVariable)
     let template: i32 = 0
     let lineEnd: i32 = 0
-    forgetMiss()
+    beginJumps()
     if (former !== 0) {
       template = followerOf(former)
       if (template !== 0) lineEnd = predict(at, template, mode)
@@ -219,8 +220,10 @@ function readLines(end: i32, mode: i32): i32 {
         keepRaw(line)
         setNextVariable(firstVariable(line))
       } else {
+        const known = templateCount
         findTemplate(line, lineEnd)
         template = load32(lineTemplates + line * 4)
+        if (templateCount !== known && mode !== MODE_FIELDS) keepPrefixes(line)
         if (former !== 0) setFollower(former, template)
         if (template !== 0) learnJump(template)
         former = template

@@ -2,12 +2,12 @@
 // static bytes by eights, and scan only the variables. Where the line differs, the template that another line had which
 // differed there in the same byte is tried next, from there on.
 
-import { jumpFrom, miss, NO_VARIABLE } from './jumps.ts'
+import { jumpFrom, shortenJumps } from './jumps.ts'
 import { firstVariable, lineStart, variableCount } from './lines.ts'
-import { equal, type i32, lineEnd, load8, load32, sameBytes } from './memory.ts'
+import { div, equal, type i32, lineEnd, load8, load32, sameBytes } from './memory.ts'
 import { fieldEnd, isForbidden, numberAt, putNumber, putQuoted, putWord, variableAt } from './scan.ts'
 import { formatKind, KIND_SYSLOG, readStamp, readSyslog, stampDigits, stampEnd, stampFormat } from './stamps.ts'
-import { representative } from './templates.ts'
+import { prefixHash, representative } from './templates.ts'
 import { JSON_FIELDS_MAX } from './tokens.ts'
 import {
   beginLine,
@@ -24,8 +24,6 @@ import {
 /** The template that the last guess ended with. */
 export let guessed: i32 = 0
 
-/** Tried for one line. */
-const JUMPS_MAX: i32 = 12
 const FORMAT_BITS: i32 = 0x0f000000
 
 /**
@@ -40,18 +38,18 @@ export function predictWords(from: i32, template: i32): i32 {
   let model = firstVariable(other)
   let modelEnd = model + variableCount(other) * VARIABLE_BYTES
   let staticAt = lineStart(other)
-  let jumps: i32 = 0
   beginLine()
-  while (jumps <= JUMPS_MAX) {
+  while (template !== 0) {
     const isEnd: i32 = model === modelEnd ? 1 : 0
     const modelStart: i32 = isEnd !== 0 ? lineStart(other + 1) : load32(model)
     const count = modelStart - staticAt
-    let difference: i32 = 0
+    let own: i32 = -1
     if (equal(at, staticAt, count) !== 0) {
       at += count
       if (isEnd !== 0) {
         setNextVariable(variable)
         guessed = template
+        shortenJumps(template)
         return at - 1
       }
       const next = readVariable(at, variable, load32(model + 4))
@@ -65,19 +63,15 @@ export function predictWords(from: i32, template: i32): i32 {
         at = variableEnd
         continue
       }
-      difference = (load8(at) + NO_VARIABLE) | 0
     } else {
-      at += sameBytes(at, staticAt, count)
-      difference = load8(at)
+      const same = sameBytes(at, staticAt, count)
+      at += same
+      own = load8(staticAt + same)
     }
-    const before = (variable - first) / VARIABLE_BYTES
+    const before = div(variable - first, VARIABLE_BYTES)
     const segment = variable === first ? from : endOf(variable - VARIABLE_BYTES)
-    const to = jumps < JUMPS_MAX ? jumpFrom(template, before, difference, at - segment) : 0
-    jumps++
-    if (to === 0 || beginsAlike(template, to, before) === 0) {
-      miss(template, before, difference, at - segment)
-      return 0
-    }
+    const to = jumpFrom(template, prefixHash(modelEnd, before), before, segment, at, own)
+    if (to === 0 || beginsAlike(template, to, before) === 0) return 0
     template = to
     other = representative(to)
     model = firstVariable(other) + (variable - first)

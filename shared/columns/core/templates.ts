@@ -2,10 +2,10 @@
 // hash is weak and logs are hostile input.
 
 import { firstVariable, keepRaw, keepShape, lineStart, setTemplate, variableCount } from './lines.ts'
-import { equal, type i32, load32, store32, zero } from './memory.ts'
+import { copy, equal, type i32, load32, store32, zero } from './memory.ts'
 import { aligned, powerOfTwo } from './places.ts'
-import { hashA, hashB } from './tokens.ts'
-import { LATER, LENGTH_MASK, STAMP, VARIABLE_BYTES } from './variables.ts'
+import { hashA, hashB, prefixes } from './tokens.ts'
+import { LATER, LENGTH_MASK, nextVariable, STAMP, setNextVariable, VARIABLE_BYTES } from './variables.ts'
 
 /** Lines of a new template are kept raw from here on; in short blocks from one for each 64 bytes of text. */
 export const TEMPLATES_MAX: i32 = 65000
@@ -24,7 +24,11 @@ let firsts: i32 = 0
 /** The template that followed this one last time. */
 let followers: i32 = 0
 
-const ENTRY_BYTES: i32 = 12
+/** Of each template the hashes it is found by: beside the table, which has to be cleared for each block. */
+let hashesA: i32 = 0
+let hashesB: i32 = 0
+
+const ENTRY_BYTES: i32 = 4
 const FORMAT_BITS: i32 = 0x0f000000
 
 /** Room for the templates of a block of so many bytes of text; the place behind. */
@@ -41,7 +45,9 @@ export function placeTemplates(at: i32, bytes: i32): i32 {
   numbers = counts + column
   firsts = numbers + column
   followers = firsts + column
-  return followers + column
+  hashesA = followers + column
+  hashesB = hashesA + column
+  return hashesB + column
 }
 
 function templatesMax(bytes: i32): i32 {
@@ -106,21 +112,37 @@ export function findTemplate(line: i32, lineEnd: i32): void {
       }
       templateCount++
       store32(at, templateCount)
-      store32(at + 4, hashA)
-      store32(at + 8, hashB)
+      store32(hashesA + templateCount * 4, hashA)
+      store32(hashesB + templateCount * 4, hashB)
       store32(representatives + templateCount * 4, line)
       setCount(templateCount, 1)
       setFollower(templateCount, 0)
       setTemplate(line, templateCount)
       return
     }
-    if (load32(at + 4) === hashA && load32(at + 8) === hashB && isOf(line, lineEnd, representative(template)) !== 0) {
+    if (hasHashes(template) !== 0 && isOf(line, lineEnd, representative(template)) !== 0) {
       setCount(template, countOf(template) + 1)
       setTemplate(line, template)
       return
     }
     slot = (slot + 1) & tableMask
   }
+}
+
+function hasHashes(template: i32): i32 {
+  return load32(hashesA + template * 4) === hashA && load32(hashesB + template * 4) === hashB ? 1 : 0
+}
+
+/** Keeps with the template that was just made, of the line read last by words, the hashes of what lies before each variable. */
+export function keepPrefixes(line: i32): void {
+  const bytes = variableCount(line) * 4 + 4
+  copy(nextVariable, prefixes, bytes)
+  setNextVariable(nextVariable + aligned(bytes))
+}
+
+/** @param variablesEnd  of the line that stands for the template */
+export function prefixHash(variablesEnd: i32, variable: i32): i32 {
+  return load32(variablesEnd + variable * 4)
 }
 
 /** 1 if static bytes and kinds of variables of the line are those of `other`. */

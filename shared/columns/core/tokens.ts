@@ -2,7 +2,9 @@
 // of the static part in `hashA` and `hashB`, and in `isRaw` whether the line cannot be held by a template.
 //   words   a variable is a word with a digit in it; joined: also what hangs on it by `.` `:` `-` (addresses, UUIDs)
 //   fields  a variable is what stands between spaces or brackets, or in quotes, up to a number of them, then the rest
-import { type i32, lineEnd, load8, mul } from './memory.ts'
+
+import { hashedUpTo } from './jumps.ts'
+import { div, type i32, lineEnd, load8, mul, store32 } from './memory.ts'
 import { CLASSES, DIGIT, FIELD, FORBIDDEN } from './places.ts'
 import {
   digitFrom,
@@ -28,9 +30,12 @@ import {
 export let hashA: i32 = 0
 export let hashB: i32 = 0
 export let isRaw: i32 = 0
+/** Of the line that `readWords` read last: behind each variable the hash of what lies before (jumps.ts), four bytes for one. */
+export let prefixes: i32 = 0
 
 /** Of one variable or line of a template. */
 const LINE_BYTES_MAX: i32 = 1 << 20
+const PREFIXES_BYTES: i32 = (VARIABLES_PER_LINE_MAX + 4) * 4
 /** A JSON line may have so many fields; another line has what the caller says. */
 export const JSON_FIELDS_MAX: i32 = 400
 
@@ -47,6 +52,12 @@ function mayBeMonth(byte: i32): i32 {
   return byte >= 65 && byte <= 83 ? 1 : 0
 }
 
+/** The place behind. */
+export function placePrefixes(at: i32): i32 {
+  prefixes = at
+  return at + PREFIXES_BYTES
+}
+
 /** The line that begins at `from`; answers the place of its line end. */
 export function readWords(from: i32): i32 {
   const end = lineEnd(from)
@@ -54,21 +65,27 @@ export function readWords(from: i32): i32 {
   let b: i32 = 0
   let isTooLong: i32 = 0
   let variable = nextVariable
+  const first = variable
   const limit = variable + VARIABLES_PER_LINE_MAX * VARIABLE_BYTES
   beginLine()
+  let prefix: i32 = 0
+  store32(prefixes, prefix)
   // Behind the variable that was read last.
   let at = from
   if (mayBeMonth(load8(at)) !== 0 && readSyslog(at) !== 0) {
     variable = putStamp(variable, at)
     at = stampEnd
     a = mul(a ^ (stampFormat + OF_STAMP), HASH_FACTOR)
+    prefix = stampFormat + OF_STAMP
   }
   for (;;) {
+    store32(prefixes + div(variable - first, VARIABLE_BYTES / 4), prefix)
     const digit = digitFrom(at, end)
     if (digit >= end) break
     const start = wordStart(digit, at)
     const hash = hashOf(at, start)
     a = mul(a ^ hash, HASH_FACTOR)
+    prefix = hashedUpTo(prefix, at, start)
     b = (mul(b, 33) + hash + start - at) | 0
     if (variable >= limit) {
       isTooLong = 1
@@ -80,6 +97,7 @@ export function readWords(from: i32): i32 {
       at = stampEnd
       a = mul(a ^ (stampFormat + OF_STAMP), HASH_FACTOR)
       b = (mul(b, 33) + stampFormat + 7) | 0
+      prefix = (prefix + stampFormat + OF_STAMP) | 0
       continue
     }
     at = variableEnd(digit)
