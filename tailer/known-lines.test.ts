@@ -213,17 +213,13 @@ test(`a line's answer does not depend on what the parser says it did not look at
     compared++
     const tail = mutated(mutated(line, random), random)
     const other = Buffer.concat([bytes.subarray(0, seenTo), Buffer.from(`${tail}\n`)])
-    t.equal(answer(other, other.length) === before, true, JSON.stringify([line, other.toString()]))
+    if (answer(other, other.length) !== before) t.fail(JSON.stringify([line, other.toString()]))
     if (parser.digitsFrom === Number.POSITIVE_INFINITY) continue
     const text = bytes.toString('latin1')
     const free = digitsFrom
     const digits = (number: string) => number.replace(/\d/g, () => String(Math.floor(random() * 10)))
     const renumbered = text.slice(0, free) + text.slice(free).replace(NUMBERS, digits)
-    t.equal(
-      answer(Buffer.from(renumbered, 'latin1'), bytes.length) === before,
-      true,
-      JSON.stringify([line, renumbered]),
-    )
+    if (answer(Buffer.from(renumbered, 'latin1'), bytes.length) !== before) t.fail(JSON.stringify([line, renumbered]))
   }
   t.ok(compared > ROUNDS)
 })

@@ -2,7 +2,7 @@
 // tailer/known-lines.ts, which says what a model is and why this is a proof. Who learns them is the host; here lines are held
 // against them, and rows of events written.
 //
-//   memory:  … streams │ table │ models of templates │ misses │ heads │ models │ rows, a column each
+//   memory:  … streams │ table │ youngest models of templates │ misses │ heads of formats │ words of levels │ models │ rows, a column each
 //   table:   words of KNOWN_…, addresses and counts for the host
 //   model:   MODEL_WORDS words, MODEL_…; numbers of 64 bits in two halves, the lower one first
 //
