@@ -78,6 +78,8 @@ const SAMPLES_SHARE = 1 / 8
 const SAMPLES_GAIN = 1.01
 /** Up to this level zstd looks for long matches only. */
 const FAST_LEVEL_MAX = 3
+/** Of smaller inputs zstd may make a little more. */
+const ZSTD_SMALL_BYTES = 128 * 1024
 /** Allocated at once on the word of a header that may be wrong. */
 const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 
@@ -309,9 +311,13 @@ function deflate(raw: Buffer, level: number, params: Record<number, number> = {}
   })
 }
 
-/** One chunk for the whole result: columns shrink to a third or less. */
-function chunkOf(raw: Buffer): number {
-  return Math.max(1024, Math.min(CHUNK_BYTES_MAX, raw.length >> 1))
+/**
+ * Room for the largest result there can be (ZSTD_COMPRESSBOUND): then zstd reads the input where it lies and writes in one
+ * go. With less it first takes memory for a window of its own and copies all of the input into that.
+ */
+function chunkOf({ length }: Buffer): number {
+  const more = length < ZSTD_SMALL_BYTES ? (ZSTD_SMALL_BYTES - length) >> 11 : 0
+  return Math.max(1024, Math.min(CHUNK_BYTES_MAX, length + (length >> 8) + more))
 }
 
 /** Undefined if no mode takes the text. */
