@@ -58,6 +58,7 @@ export class Journal {
   readonly manifests: Manifest[] = []
   readonly notes: Note[] = []
   #current: BucketFile | undefined
+  #currentOf: { bucket: Bucket; tailer: TailerId } | undefined
   /** The current file's entry in its folder is on the device. */
   #isNamed = false
   #bytes = 0
@@ -289,12 +290,14 @@ export class Journal {
   }
 
   async #fileOf(bucket: Bucket, tailer: TailerId): Promise<BucketFile> {
+    const of = this.#currentOf
+    if (this.#current !== undefined && of?.bucket === bucket && of.tailer === tailer) return this.#current
     const folder = join(this.#folder, String(bucket))
     const path = join(folder, tailer)
-    if (this.#current?.path === path) return this.#current
     await this.#closeCurrent()
     await this.#disk.makeFolder(folder)
     this.#current = await BucketFile.open(this.#disk, path)
+    this.#currentOf = { bucket, tailer }
     this.#isNamed = false
     this.#pathsOf(bucket).add(path)
     return this.#current
