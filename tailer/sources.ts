@@ -17,6 +17,7 @@ import { firstOffset } from './first-offset.ts'
 import { FolderWatches } from './folder-watches.ts'
 import { PackedFiles } from './inflate/packed-files.ts'
 import { redactorOf } from './line-way.ts'
+import { LookTimes } from './look-times.ts'
 import { PowerCut } from './power-cut.ts'
 import { readRedacted } from './redact/redactor.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
@@ -52,14 +53,6 @@ export interface SourcesParts extends Omit<ContentParts, 'source'> {
   setsKnown(sets: string[]): Promise<void>
 }
 
-/** A look is followed by so many times its own length without one: a half per cent of a core, or ten while names change. */
-const IDLE_PAUSES = 200
-const STIRRED_PAUSES = 9
-/** A slow look at few files is a busy machine's: they are looked at soon again. */
-const PAUSE_MS_PER_FILE = 5
-const LOOK_PAUSE_MS_MAX = 30_000
-/** Buckets end and settings change in the meantime. */
-const REST_MS_MAX = 1_000
 const COMPRESSED_SHORT = 'the compressed file has less than what was read of the plain one: nothing is missing'
 const READ_ANYWAY = 'like a known file, and not proven to be equal: read as a file of its own'
 const COMPRESSED_MEANWHILE =
@@ -80,8 +73,7 @@ export class Sources {
   /** Which finder it was that did not name them. */
   readonly #leftBy = new WeakMap<Source, FileFinder>()
   readonly #watches: FolderWatches
-  #lookedAt = Number.NEGATIVE_INFINITY
-  #lookTookMs = 0
+  readonly #times: LookTimes
   /** Compressed files that wait: for more of them to be written, or for the plain file to be read. By path, since when. */
   readonly #waiting = new Map<string, number>()
   /** Wall clock: compared with the times of files. */
@@ -90,9 +82,6 @@ export class Sources {
   readonly #passedOver = new Set<string>()
   #undecided = 1
   #unbegunBytes = 0
-  /** A folder told of something since the last rest; ends the one that is. */
-  #isStirred = false
-  #onStir: () => void = () => undefined
   /** Of the last look. */
   #found = new Findings(new Map())
 
@@ -111,11 +100,16 @@ export class Sources {
     this.#powerCut = new PowerCut(this.#table, this.#content)
     this.#packed = new PackedFiles(parts, this.#content)
     this.#finder = this.#finderOf(config)
+    this.#times = new LookTimes(parts.clock, () => ({
+      isTold: this.#watches.isPossible,
+      areNamesChanged: this.#watches.areNamesChanged,
+      undecided: this.#undecided,
+      files: this.#found.files.size,
+    }))
     this.#watches = new FolderWatches(parts.disk, parts.log, path => {
       const source = path === undefined ? undefined : this.#table.atPath(path)
       if (source !== undefined) source.isStirred = true
-      this.#isStirred = true
-      this.#onStir()
+      this.#times.stir()
     })
   }
 
@@ -128,7 +122,7 @@ export class Sources {
     this.#finder = finder
     // For logs that are named for the first time: what was rotated before now is not ours.
     this.#startedMs = this.#parts.clock.now()
-    this.#lookedAt = Number.NEGATIVE_INFINITY
+    this.#times.hurry()
   }
 
   #finderOf({ rules, ownFolders = [], exclude = [] }: SourcesConfig): FileFinder {
@@ -204,8 +198,7 @@ export class Sources {
     } finally {
       const changed = this.#table.takeChanged()
       if (changed.length > 0) await this.#parts.birth(changed)
-      this.#lookedAt = this.#parts.clock.monotonic()
-      this.#lookTookMs = this.#lookedAt - startedAt
+      this.#times.looked(startedAt)
     }
   }
 
@@ -219,38 +212,14 @@ export class Sources {
     return turns(this.#table.all, this.#parts.clock.monotonic(), this.#watches.isPossible)
   }
 
-  /**
-   * Whether it is time for a look. Where folders tell of changes it waits for these, and looks all the same from time to
-   * time: seldom if there are many files, so that idle ones cost little.
-   */
+  /** Whether it is time for a look. */
   isLookDue(now: number, lookMs: number): boolean {
-    return now - this.#lookedAt >= this.#lookPauseMs(lookMs)
-  }
-
-  #lookPauseMs(lookMs: number): number {
-    if (!this.#watches.isPossible || this.#undecided > 0) return lookMs
-    if (this.#watches.areNamesChanged) return Math.max(lookMs, this.#lookTookMs * STIRRED_PAUSES)
-    const pauseMs = Math.min(this.#lookTookMs * IDLE_PAUSES, this.#found.files.size * PAUSE_MS_PER_FILE)
-    return Math.max(lookMs, Math.min(LOOK_PAUSE_MS_MAX, pauseMs))
+    return this.#times.isDue(now, lookMs)
   }
 
   /** When it was nobody's turn: until a folder tells of a change, a look is due, or so long. */
-  async rest(pollMs: number, lookMs: number, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts
-    const untilLookMs = this.#lookPauseMs(lookMs) - (clock.monotonic() - this.#lookedAt)
-    const moreMs = this.#watches.isPossible ? Math.min(REST_MS_MAX, untilLookMs) - pollMs : 0
-    const stirred = new AbortController()
-    try {
-      // Never less than a poll: folders may be full of changes that are none of ours.
-      await clock.sleep(pollMs, signal)
-      this.#onStir = () => stirred.abort()
-      if (!this.#isStirred && moreMs > 0) await clock.sleep(moreMs, AbortSignal.any([signal, stirred.signal]))
-    } catch (error) {
-      if (!signal.aborted && !stirred.signal.aborted) throw error
-    } finally {
-      this.#onStir = () => undefined
-      this.#isStirred = false
-    }
+  rest(pollMs: number, lookMs: number, signal: AbortSignal): Promise<void> {
+    return this.#times.rest(pollMs, lookMs, signal)
   }
 
   /** Ends what goes on beside the looks. */
