@@ -246,3 +246,23 @@ test(`a level is found only where one of the words stands that tell one, or a co
   }
   t.ok(found > ROUNDS)
 })
+
+test('more events than there is room for in the codec are the same, too: sources that end within lines', async t => {
+  const builder = new PacketBuilder(1_000_000)
+  const parser = new LineParser()
+  const records = new Records({ kind: 'traces' }, 'none')
+  const add = (text: string, source: string, offset: number) => {
+    builder.space(text.length).write(text)
+    const label = { source, host: 'h', path: '/p', app: '', start: 0 }
+    builder.add(label, parser, { offset, length: text.length, isMidLine: false, readMs: NOW_MS, records })
+  }
+  const line = '2026-02-27 10:11:12,345 ERROR com.acme.Pool - gone after 30000 ms'
+  for (let n = 0; n < 3000; n++) add(n % 300 === 299 ? `${line}\n`.repeat(20) : line, `s${n}`, 0)
+  const { bytes, spans } = builder.collected
+  const known = new EventColumns()
+  for (const codec of CODECS) {
+    const analysis = codec.encode(bytes)?.analysis
+    t.ok(analysis?.known !== undefined && analysis.known.rows.ends.length < 3000, 'the codec has room for fewer')
+    t.same(rows(known.fill(bytes, spans, analysis)), rows(new EventColumns().fill(bytes, spans)))
+  }
+})
