@@ -35,7 +35,7 @@ export interface FleetShape {
 const BUCKET_SECONDS = 10
 /** Days of real life in minutes: the order of things is what matters. */
 const ARCHIVE_AFTER_MS = 30_000
-const HOLE_AFTER_MS = 60_000
+export const HOLE_AFTER_MS = 60_000
 /** "A line is safe from the loss of any two machines once two bucks hold it." */
 const HARMED_MAX = 2
 const GIGABYTE = 1_000_000_000

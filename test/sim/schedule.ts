@@ -4,7 +4,7 @@
 //   0 ── programs write, faults strike ──▶ healed, programs stop ──▶ until index and archive have all ──▶ quiet ──▶ checks
 import { brokenPromises, collect, type Found, missingLines } from './checks.ts'
 import { ALL_FAULTS, FAULTS } from './faults.ts'
-import { type FleetShape, SimFleet } from './fleet.ts'
+import { type FleetShape, HOLE_AFTER_MS, SimFleet } from './fleet.ts'
 import { ForgettingWatch, falselyComplete, falseWords, unnamedLines } from './ledger-checks.ts'
 import { SeededRandom } from './seeded-random.ts'
 import type { SimulationOptions } from './simulation.ts'
@@ -15,6 +15,8 @@ const WRITING_MS = 60_000
 /** So long may it take until everything is where it belongs; then the checks tell what is not. */
 const HEALING_MS_MAX = 900_000
 const LOOK_EVERY_MS = 15_000
+/** Whoever was not mended by the second look has been silent since then. */
+const SILENT_FROM_MS = WRITING_MS + 2 * LOOK_EVERY_MS
 /** In the end nothing is sent for so long, and that comes to pass within … */
 const QUIET_MS = 25_000
 const QUIET_AFTER_MS_MAX = 240_000
@@ -141,6 +143,8 @@ async function settle(
     }
   }
   broken.push(...(await untilQuiet(fleet)))
+  // An id that a host had until it was put back is waited for so long, and no longer.
+  if (isHard) await timeline.run(Math.max(timeline.nowMs, SILENT_FROM_MS + HOLE_AFTER_MS))
   const ledger = await timeline.drive(fleet.ledger())
   const { index, archive, missing } = await look(fleet)
   const excused = new Set(isHard ? missing : [])
