@@ -102,6 +102,14 @@ export class Content {
     return bytes === undefined || isLike(bytes, line, isRedacted)
   }
 
+  /** Every byte of the file is known to be the source's; of those before its start, its parent's, none is another. */
+  async isWithin(file: FoundFile, source: Source): Promise<boolean> {
+    const { size } = file.stat
+    if (size > source.offset) return false
+    const shared = await this.withFile(file, handle => this.sharedBytes(handle, size, source, source.start))
+    return shared === size
+  }
+
   /** Where the file stops having the lines of the source, and what is before that. */
   beginning(file: FoundFile, source: Source): Promise<Beginning | undefined> {
     return this.withFile(file, async handle => {

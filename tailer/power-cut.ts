@@ -7,6 +7,12 @@ import { rotationSet } from './rotation.ts'
 import type { Source } from './source.ts'
 import type { SourceTable } from './source-table.ts'
 
+/** A truncation that a power cut undid: whose lines the file begins with again, and how far. */
+export interface Undone {
+  source: Source
+  begun: Beginning
+}
+
 export class PowerCut {
   readonly #table: SourceTable
   readonly #content: Content
@@ -40,17 +46,20 @@ export class PowerCut {
   }
 
   /** The file has again what was read before a truncation, or the beginning of it, and goes on behind that. */
-  async goOnAfterUndone(file: FoundFile, set: string): Promise<boolean> {
-    let best: { source: Source; begun: Beginning } | undefined
+  async undone(file: FoundFile, set: string): Promise<Undone | undefined> {
+    let best: Undone | undefined
     for (const source of this.#table.readOf(set)) {
       const begun = await this.#content.beginning(file, source)
       if (begun === undefined || begun.at <= Math.max(source.start, best?.begun.at ?? 0)) continue
       if (isProof(begun, file)) best = { source, begun }
     }
-    if (best === undefined) return false
+    return best
+  }
+
+  /** Reads what is behind that. */
+  goOn(file: FoundFile, { source, begun }: Undone): void {
     const fact = 'a power cut undid a truncation: reading goes on where it differs'
-    this.#table.drawFork(file, best.source, best.begun, fact)
-    return true
+    this.#table.drawFork(file, source, begun, fact)
   }
 
   reads(file: FoundFile, source: Source): void {

@@ -16,9 +16,10 @@ import { Findings } from './findings.ts'
 import { firstOffset } from './first-offset.ts'
 import { FolderWatches } from './folder-watches.ts'
 import { PackedFiles } from './inflate/packed-files.ts'
+import { childrenFirst, isDescendant } from './kin.ts'
 import { redactorOf } from './line-way.ts'
 import { LookTimes } from './look-times.ts'
-import { PowerCut } from './power-cut.ts'
+import { PowerCut, type Undone } from './power-cut.ts'
 import { readRedacted } from './redact/redactor.ts'
 import { isActiveName, isCompressed, rotationSet } from './rotation.ts'
 import { HEAD_BYTES, MISSING_LOOKS, type Source, TAIL_BYTES } from './source.ts'
@@ -247,17 +248,19 @@ export class Sources {
     const lost: Source[] = []
     // Nothing but their inode tells where they are, and that may be taken again: what is known by its content goes first.
     const unknown: [Source, FoundFile][] = []
+    // Whoever lost its file to a truncation that was undone finds it first, and goes on in it.
+    const undone: [Source, FoundFile, Undone][] = []
     // Those known before the look: a fork drawn on the way has its file already.
     for (const source of [...this.#table.all]) {
       const at = found.at(source)
       if (at === undefined && (await this.#isLeft(source))) continue
-      const isPlain = at !== undefined && at.packed === undefined
+      const isPlain = at !== undefined && at.packed === undefined && !found.isTaken(at)
       if (this.#content.isAfterPowerCut && isUnread(source) && !source.isFinished && isPlain) {
         // Its inode may have again what was there before it was truncated. Else it keeps its name: what was read of it may
         // be known to bucks alone, and counts once only under that name.
-        if (await this.#powerCut.goOnAfterUndone(at, rotationSet(at.path))) {
-          found.take(at)
-          await this.#table.endApart(source)
+        const had = await this.#powerCut.undone(at, rotationSet(at.path))
+        if (had !== undefined) {
+          undone.push([source, at, had])
           continue
         }
       }
@@ -275,7 +278,14 @@ export class Sources {
         lost.push(source)
       }
     }
-    for (const source of lost) await this.#findContent(source, found)
+    for (const source of childrenFirst(lost)) await this.#findContent(source, found)
+    for (const [source, at, had] of undone) {
+      if (!found.isTaken(at)) {
+        this.#powerCut.goOn(at, had)
+        found.take(at)
+      }
+      await this.#table.endApart(source)
+    }
     for (const [source, file] of unknown) {
       const isKin = rotationSet(file.path) === rotationSet(source.path) && file.packed === undefined
       // A copy may have got the inode of a file that was replaced.
@@ -358,7 +368,7 @@ export class Sources {
     if (source.isFinished) return this.#isStillOver(source, file)
     if (stat.size < source.offset) return false
     // A plain file does not become a compressed one; the inode was taken again.
-    if (file.packed !== undefined && source.last?.inflatedBytes === undefined && isUnread(source)) return false
+    if (file.packed !== undefined && source.last?.inflatedBytes === undefined) return false
     // Born, and nothing read of it yet: its beginning is all that is known, and a power cut may have taken some of that.
     if (isUnread(source) && this.#content.isAfterPowerCut && !source.isFound) {
       if (!(await this.#content.hasFirstLine(file, source))) return false
@@ -368,7 +378,9 @@ export class Sources {
     if (stat.mtimeMs === source.checkedMtimeMs && (source.file !== undefined || stat.size === source.size)) return true
     if (file.packed !== undefined && source.isAsLastSeen(file)) return true
     // Not readable now, or not known yet: nothing is concluded from that.
-    return ((await this.#relation(file, source)) ?? 'same') === 'same'
+    if (((await this.#relation(file, source)) ?? 'same') !== 'same') return false
+    // A rotated name, or a compressed file: the inode may have been taken again, by a copy of what went on from here.
+    return isActiveName(file.path) || !(await this.#isMoreOfAnother(file, source, true))
   }
 
   /** Its inode may have been taken again by a file that must be read. */
@@ -384,8 +396,12 @@ export class Sources {
     const { stat } = file
     if (stat.size === source.size && stat.mtimeMs === source.checkedMtimeMs) return true
     const relates = (await this.#relation(file, source)) ?? 'prefix'
-    if (relates === 'same' && stat.size > source.offset) source.isFinished = false
     if (relates === 'other') return false
+    if (relates === 'same' && stat.size > source.offset) {
+      const isOfAnother = await this.#isMoreOfAnother(file, source)
+      if (isOfAnother !== false) return isOfAnother === undefined
+      source.isFinished = false
+    }
     source.checkedMtimeMs = stat.mtimeMs
     return true
   }
@@ -401,6 +417,9 @@ export class Sources {
       if (isCompressed(file.path) && file.packed === undefined) continue
       const relates = await this.#relation(file, source)
       if (relates === undefined && file.packed !== undefined) isPending = true
+      const isOfAnother = relates === 'same' && (await this.#isMoreOfAnother(file, source))
+      if (isOfAnother === undefined) isPending = true
+      if (isOfAnother !== false) continue
       if (relates === 'same') {
         const isCopy = source.isLost || source.ino !== file.stat.ino
         const isTruncation = isCopy && isActiveName(source.path) && !isActiveName(file.path)
@@ -479,6 +498,28 @@ export class Sources {
     return others.every(other => this.#table.at(other) !== undefined)
   }
 
+  /**
+   * Another source has more of the file, from its beginning: one that went on where this one ended, perhaps. Read on as this
+   * one, those lines would come twice. Undefined while it is not known.
+   * @param isOfKin  only one that went on from here counts
+   */
+  async #isMoreOfAnother(file: FoundFile, than: Source, isOfKin = false): Promise<boolean | undefined> {
+    if (file.stat.size <= than.offset) return false
+    for (const source of this.#table.ofSet(rotationSet(file.path))) {
+      if (source === than || source.isExcluded || source.offset < than.offset) continue
+      const isChild = isDescendant(source, than, name => this.#table.get(name))
+      if (!isChild && (isOfKin || !endsInTime(source.tail))) continue
+      // A child that has not begun yet will read what follows, if it is not done with.
+      if (source.offset === than.offset && (!isChild || source.isFinished)) continue
+      const relates = await this.#relation(file, source)
+      if (relates === undefined && file.packed !== undefined) return undefined
+      if (relates === 'same') return true
+      if (relates === 'prefix' && (file.packed !== undefined || (await this.#content.isWithin(file, source))))
+        return true
+    }
+    return false
+  }
+
   /** Has all that is known of another source: a fork, or a generation with the same heading. */
   async #isOfAnother(file: FoundFile, than: Source): Promise<boolean> {
     for (const source of this.#table.readOf(rotationSet(file.path))) {
@@ -521,9 +562,10 @@ export class Sources {
       }
       if (await this.#isFoundLate(file, found)) continue
       if (!isActiveName(file.path) && !isLast && (await this.#copies.holds(file, found, now))) continue
-      if (this.#content.isAfterPowerCut && file.stat.size > 0 && (await this.#powerCut.goOnAfterUndone(file, set)))
-        continue
-      await this.#begin(file, !setsBefore.has(set))
+      const mayBeUndone = this.#content.isAfterPowerCut && file.stat.size > 0
+      const had = mayBeUndone ? await this.#powerCut.undone(file, set) : undefined
+      if (had !== undefined) this.#powerCut.goOn(file, had)
+      else await this.#begin(file, !setsBefore.has(set))
     }
     // A name without a file, or with an empty one, counts as looked at.
     const sets = [...rest.map(file => file.path), ...this.#config.rules.map(rule => rule.path)].map(rotationSet)
@@ -558,7 +600,10 @@ export class Sources {
     const twin = plain && this.#table.at(plain)
     if (twin !== undefined && !twin.isExcluded && !twin.isFinished && twin.offset < twin.size) return false
     let isHeld = false
-    for (const source of this.#table.ofSet(rotationSet(file.path))) {
+    let isClaimed = false
+    // Whoever has most of it decides.
+    const set = this.#table.ofSet(rotationSet(file.path)).reverse()
+    for (const source of set.sort((a, b) => b.offset - a.offset)) {
       const verdict = this.#packed.verdict(file, source)
       if (verdict === undefined) return false
       if (verdict === 'other') continue
@@ -572,13 +617,14 @@ export class Sources {
         this.#parts.log.info('compressed file has what was read already', { path: file.path, source: source.name })
         return true
       }
-      if (isMore && source.isFinished && !isElsewhere) {
+      if (isMore && source.isFinished && !isElsewhere && !isClaimed) {
         // It was given up; what it lacked is here.
         source.isFinished = false
         await this.#moveTo(source, file, found)
         return true
       }
       isHeld = true
+      isClaimed ||= isMore
     }
     if (isHeld && !isOver) return !isLast
     this.#waiting.delete(file.path)
