@@ -207,7 +207,7 @@ export const Settings = z.strictObject({
         ),
       packet_bytes: bytes('4KB')
         .refine(value => value <= 16e6, 'at most 16MB')
-        .prefault('2MB')
+        .prefault('3MB')
         .describe('A packet is cut at so many bytes of log.'),
       packet_time: duration('10ms', '10s').prefault('250ms').describe('A packet is cut at the latest after this time.'),
       disk_limit: bytes('10MB')

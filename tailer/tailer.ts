@@ -78,7 +78,7 @@ export interface TailerConfig {
 
 export const TAILER_DEFAULTS = {
   bucketSeconds: 60,
-  packetBytes: 2_000_000,
+  packetBytes: 3_000_000,
   packetMs: 250,
   diskBytesMax: 10_000_000_000,
   overDiskLimit: 'stop',
