@@ -150,7 +150,7 @@ class HoleFinder {
     return false
   }
 
-  /** Uncovered ranges of the manifests that name `lost`, and the sequences that no manifest names. */
+  /** Uncovered ranges of the manifests that name `lost`, and the sequences whose files no manifest names. */
   #rangesOf(
     tailer: TailerId,
     epoch: Epoch,
@@ -161,6 +161,8 @@ class HoleFinder {
     for (const manifest of this.#books.manifests) {
       if (manifest.tailer !== tailer || manifest.epoch !== epoch || manifest.last === 0) continue
       if (!lost.overlaps(manifest.first, manifest.last + 1)) continue
+      // Sealed by ids alone: its tailer was put back, and knew from bucks that the packets exist, not what is in them.
+      if (manifest.sources.length === 0) continue
       unnamed = unnamed.without(new RangeSet([[manifest.first, manifest.last + 1]]))
       for (const part of manifest.sources) {
         const source = this.#books.source(part)

@@ -242,6 +242,39 @@ test('gone, and no manifest ever named it: what is missing of its sources has a 
   t.end()
 })
 
+test('gone, and sealed by ids alone after a rollback: the manifest names no file, so it is as if none named it', t => {
+  const record = { source: SOURCE, tailer: TAILER, machine: 'm', host: 'web1', path: PATH, start: 0, to: 300 }
+  const of = (ranges: Range[]) => {
+    const stored = holds(ranges, [
+      [1, 2],
+      [3, 4],
+    ])
+    return computeLedger(
+      inputs({
+        contacts: [contact()],
+        records: [record as LedgerInputs['records'][number]],
+        manifests: [manifest(10, 1, 3, 0, 0)],
+        gone: [gone(2)],
+        index: stored,
+        archive: stored,
+      }),
+    )
+  }
+  const lost = of([
+    [0, 100],
+    [200, 300],
+  ])
+  t.match(lost.holes, [
+    { path: PATH, source: SOURCE, from: 100, to: 200, sequences: [[2, 3]], state: 'open' },
+    { path: '', sequences: [[2, 3]] },
+  ])
+  t.match(lost.rows, [{ state: 'hole' }], 'nobody is waited for')
+  t.match(lost.buckets, [{ state: 'hole', missing: 1 }], 'nor is its bucket complete')
+  t.same(of([[0, 300]]).holes, [], 'cut again under another sequence')
+  t.same(of([[0, 300]]).buckets, [])
+  t.end()
+})
+
 test('a host that is silent for a day: what it had and nobody has is a hole, down to its last known size', t => {
   const ledger = computeLedger(
     inputs({
