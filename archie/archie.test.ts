@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { test } from 'tap'
 import type { EventJson } from '../shared/event-json.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { SmallSite, type TestLine } from '../test/small-site.test-support.ts'
 
 const START_MS = Date.parse('2026-03-01T12:00:00Z')
@@ -35,7 +36,7 @@ function statusWith(url: string, headers: Record<string, string>): Promise<numbe
 }
 
 test('archie', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 2 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 2 })
   t.teardown(() => site.close())
   const lines = (from: number, count: number): TestLine[] =>
     Array.from({ length: count }, (_, i) => ({

@@ -5,6 +5,7 @@ import { sourceName, testPacket } from '../shared/packets.test-support.ts'
 import { parseQuery } from '../shared/query.ts'
 import type { SegmentStore } from '../shared/segment-store.ts'
 import type { SearchRequest } from '../shared/stores.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { contextOf, parseEventId } from './context.ts'
 
 const source = sourceName('a')
@@ -20,7 +21,7 @@ async function around(store: SegmentStore, text: string, before: number, after: 
 }
 
 test('the lines around an event are found over a hole of any size, and at both ends of a file', async t => {
-  const store = await openStore(new FolderStore(world.disk, t.testdir()))
+  const store = await openStore(new FolderStore(world.disk, testFolder(t)))
   const lines = (first: number) => Array.from({ length: 5 }, (_, k) => `line ${first + k}.\n`)
   await store.add([testPacket([{ source, lines: lines(10) }], { sequence: 1 })], NO_WORDS)
   await store.add([testPacket([{ source, from: 1e9, lines: lines(20) }], { sequence: 2 })], NO_WORDS)
@@ -48,7 +49,7 @@ test('of a long file only what lies near the event is read', async t => {
     }
   }
   const random = world.random
-  const store = await openStore(new Counted(new FolderStore(world.disk, t.testdir())), {
+  const store = await openStore(new Counted(new FolderStore(world.disk, testFolder(t))), {
     blockBytes: 64 * 1024,
     inflatedBytesMax: 0,
   })

@@ -1,12 +1,13 @@
 import { test } from 'tap'
 import type { Link, Reply } from '../shared/link.ts'
 import type { Asks } from '../shared/messages.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { SmallSite } from '../test/small-site.test-support.ts'
 import { FolderHolder } from './folder-holder.ts'
 import { type LedgerHolder, LedgerReader } from './ledger.ts'
 
 test('the ledger knows what bucks, index and archive hold, and names a buck that cannot be asked', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const site = await SmallSite.start(folder, { bucks: 3 })
   t.teardown(() => site.close())
   const packets = [1, 2, 3].map(n => site.pack([{ text: `line ${n}` }]))
@@ -34,7 +35,7 @@ test('the ledger knows what bucks, index and archive hold, and names a buck that
 })
 
 test('what a buck dropped counts as held no more; forged words and answers that are none count for nothing', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 1 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 1 })
   t.teardown(() => site.close())
   await site.send(site.pack([{ text: 'line 1' }], 1_772_323_200), [0, 0])
   await site.send(site.pack([{ text: 'line 2' }], 1_772_323_210), [0, 0])
@@ -67,7 +68,7 @@ test('what a buck dropped counts as held no more; forged words and answers that 
 })
 
 test('the folders of bucks that do not run give the same figures', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const site = await SmallSite.start(folder, { bucks: 2 })
   for (let i = 0; i < 20; i++) await site.send(site.pack([{ text: `line ${i}` }], 1_772_323_200 + (i % 4) * 10))
   const online = await new LedgerReader(() => site.holders(), site).read()

@@ -4,6 +4,7 @@ import { parseQuery } from '../shared/query.ts'
 import { COMPARE } from '../shared/search/event-order.ts'
 import { Tally } from '../shared/search/tally.ts'
 import { type Damage, type SearchRequest, type SummaryRequest, TOP_FIELDS } from '../shared/stores.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { SmallSite } from '../test/small-site.test-support.ts'
 import { FolderHolder } from './folder-holder.ts'
 import { FreshSource, type NamedHolder, type PacketHolder } from './fresh-source.ts'
@@ -31,7 +32,7 @@ test('whatever part is indexed and whatever only bucks hold, every line is found
   const seed = Number(process.env.SEARCH_SEED ?? Math.floor(Math.random() * 2 ** 31))
   t.comment(`SEARCH_SEED=${seed}`)
   const random = randomFrom(seed)
-  const site = await SmallSite.start(t.testdir(), { bucks: 3 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 3 })
   t.teardown(() => site.close())
 
   const startMs = Date.parse('2026-03-01T00:00:00Z')
@@ -109,7 +110,7 @@ test('whatever part is indexed and whatever only bucks hold, every line is found
 })
 
 test('what is indexed meanwhile is not kept, and what is written meanwhile is found by the next search', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 2 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 2 })
   t.teardown(() => site.close())
   const fresh = new FreshSource(() => site.holders(), site.index, site.world)
   const texts = async () => {
@@ -130,7 +131,7 @@ test('what is indexed meanwhile is not kept, and what is written meanwhile is fo
 })
 
 test('a buck that cannot be reached, hangs or sends garbage is named, and the others answer', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 3 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 3 })
   t.teardown(() => site.close())
   await site.write([{ text: 'held by 0 and 1' }], [0, 1])
   await site.write([{ text: 'held by 1 only' }], [1])
@@ -165,7 +166,7 @@ test('a buck that cannot be reached, hangs or sends garbage is named, and the ot
 })
 
 test('bucket files in a folder are searched without a buck', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const site = await SmallSite.start(folder, { bucks: 2 })
   for (let i = 0; i < 200; i++) await site.send(site.pack([{ text: `line ${i}` }], 1_772_323_200 + i * 10))
   await site.close()
@@ -194,7 +195,7 @@ test('bucket files in a folder are searched without a buck', async t => {
 })
 
 test('lines that are indexed and lie in a fresh packet of another epoch too are summed once', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 2 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 2 })
   t.teardown(() => site.close())
   const startMs = Date.parse('2026-03-01T00:00:00Z')
   const line = (k: number) => ({ text: `line ${k}`, host: 'web1', timeMs: startMs + 1000 * k })
@@ -235,7 +236,7 @@ test('lines that are indexed and lie in a fresh packet of another epoch too are 
 })
 
 test('while thousands of packets that lie in memory are searched, others are heard', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 2 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 2 })
   t.teardown(() => site.close())
   for (let p = 0; p < 300; p++) await site.write(Array.from({ length: 20 }, (_, k) => ({ text: `line ${p} ${k}` })))
   const fresh = new FreshSource(() => site.holders(), site.index, site.world)

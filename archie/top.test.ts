@@ -5,13 +5,14 @@ import { testPacket } from '../shared/packets.test-support.ts'
 import { parseQuery } from '../shared/query.ts'
 import { shapeOf } from '../shared/search/shape.ts'
 import type { SummaryRequest } from '../shared/stores.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { rankNew } from './top.ts'
 
 const NOON = 1_680_004_800_000_000_000n
 const HOUR = 3_600_000_000_000n
 
 test('new are the values that did not occur in the time before, whatever happened earlier still', async t => {
-  const store = await openStore(new FolderStore(world.disk, t.testdir()))
+  const store = await openStore(new FolderStore(world.disk, testFolder(t)))
   const line = (hours: bigint, text: string, host?: string) => ({
     text: `${text}\n`,
     timeNs: NOON + hours * HOUR,

@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { isFolderInUse, lockFolder, openDataFolder } from './data-folder.ts'
 
 test('a folder is held by one at a time, and free again after release', async t => {
-  const folder = t.testdir({})
+  const folder = testFolder(t)
   openDataFolder(folder)
   const lock = await lockFolder(folder)
   await t.rejects(lockFolder(folder), {
@@ -20,7 +21,7 @@ test('a folder is held by one at a time, and free again after release', async t 
 })
 
 test('a lock dies with its process, at once, also with kill -9', async t => {
-  const folder = t.testdir({})
+  const folder = testFolder(t)
   const module = new URL('data-folder.ts', import.meta.url).href
   const script = `const { lockFolder } = await import('${module}'); await lockFolder(process.argv[1]); console.log('held'); setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, folder], {
@@ -35,7 +36,12 @@ test('a lock dies with its process, at once, also with kill -9', async t => {
 })
 
 test('a folder of a newer version, of something else, or with a spoilt version is refused untouched', async t => {
-  const dir = t.testdir({ newer: { version: '7\n' }, photos: { 'cat.jpg': '' }, spoilt: { version: 'x' }, fresh: {} })
+  const dir = testFolder(t, {
+    newer: { version: '7\n' },
+    photos: { 'cat.jpg': '' },
+    spoilt: { version: 'x' },
+    fresh: {},
+  })
   t.throws(() => openDataFolder(join(dir, 'newer')), { message: /newer bucktail \(data version 7, this one knows 1\)/ })
   t.throws(() => openDataFolder(join(dir, 'photos')), { message: /holds other files \(cat\.jpg\)/ })
   t.throws(() => openDataFolder(join(dir, 'spoilt')), { message: /does not hold a number/ })

@@ -1,11 +1,12 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { run } from '../test/command.ts'
 import { freeFleetPort } from '../test/ports.test-support.ts'
 
 test('nothing in a data folder is for others, and secrets are for their owner only', async t => {
-  const dir = t.testdir({ 'app.log': 'one\ntwo\n' })
+  const dir = testFolder(t, { 'app.log': 'one\ntwo\n' })
   const data = join(dir, 'data')
   const port = String(await freeFleetPort())
   const { code, stderr } = await run(['up', '--once', '--data', data, '--port', port, join(dir, 'app.log')])

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { rotate, SAMPLE_KINDS, sampleRecord, seededFraction } from './samples.ts'
 
 test('samples follow from the seed: the same again, others from another one', async t => {
@@ -16,7 +17,7 @@ test('samples follow from the seed: the same again, others from another one', as
 })
 
 test('rotation renames, keeps three and never copies', async t => {
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const file = join(dir, 'a.log')
   for (let n = 1; n <= 5; n++) {
     writeFileSync(file, `${n}`)

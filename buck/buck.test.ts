@@ -5,6 +5,7 @@ import { readInventory } from '../shared/inventory.ts'
 import type { Link, Server } from '../shared/link.ts'
 import { type Asks, FETCH_BYTES_MAX } from '../shared/messages.ts'
 import { decodePackets } from '../shared/packet.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import {
   BUCKET,
@@ -45,7 +46,7 @@ async function fetchTexts(porter: Link, ...packets: { header: { id: Asks['fetch'
 }
 
 test('a packet is acknowledged when it is in the bucket file, and found by inventory and fetch', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
@@ -66,7 +67,7 @@ test('a packet is acknowledged when it is in the bucket file, and found by inven
 })
 
 test('the same packet again, also at the same time, is acknowledged and stored once', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   const packet = packetOf(1)
@@ -79,7 +80,7 @@ test('the same packet again, also at the same time, is acknowledged and stored o
 })
 
 test('after a restart inventory, words and fetch are the same, and the log id is another one', async t => {
-  const folders = [t.testdir({ a: {}, b: {} })].flatMap(root => [`${root}/a`, `${root}/b`])
+  const folders = [testFolder(t, { a: {}, b: {} })].flatMap(root => [`${root}/a`, `${root}/b`])
   const { buck, world } = await openBuck(folders)
   const porter = connect(buck, world, 'porter', PORTER)
   const packets = []
@@ -114,7 +115,7 @@ test('after a restart inventory, words and fetch are the same, and the log id is
 })
 
 test('a torn end and a damaged middle are named at start; whole packets are served, missing ones are wanted', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const packets = [1, 2, 3, 4].map(sequence => packetOf(sequence))
   const tailer = await connectTailer(buck, world)
@@ -156,7 +157,7 @@ test('a torn end and a damaged middle are named at start; whole packets are serv
 })
 
 test('damage that is found while serving makes the packet "not held", is named, and is announced as a change', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
@@ -178,7 +179,7 @@ test('damage that is found while serving makes the packet "not held", is named, 
 })
 
 test('one id with two contents: both are stored, listed, fetched and counted, also after a restart', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   const one = packetOf(1, { text: 'this\n' })
@@ -202,7 +203,7 @@ test('one id with two contents: both are stored, listed, fetched and counted, al
 })
 
 test('what is archived is not wanted, also by id and sum after a restart; its file goes, its sources stay', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder, { dropArchived: true })
   const told: unknown[] = []
   const server = (async (type, body) => {
@@ -263,7 +264,7 @@ test('what is archived is not wanted, also by id and sum after a restart; its fi
 })
 
 test('an archived copy is kept for its time unless it may be dropped; prune drops it, but nothing that is not archived', async t => {
-  const { buck, world } = await openBuck(t.testdir(), { keepSeconds: 20 })
+  const { buck, world } = await openBuck(testFolder(t), { keepSeconds: 20 })
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
   const [old, mixed, kept] = [packetOf(1), packetOf(2, { bucket: BUCKET + 10 }), packetOf(3, { bucket: BUCKET + 10 })]
@@ -283,7 +284,7 @@ test('an archived copy is kept for its time unless it may be dropped; prune drop
 })
 
 test('a manifest that came after the inventory was read keeps its file', async t => {
-  const { buck, world } = await openBuck(t.testdir(), { dropArchived: true })
+  const { buck, world } = await openBuck(testFolder(t), { dropArchived: true })
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
   const packet = packetOf(1)
@@ -302,7 +303,7 @@ test('a manifest that came after the inventory was read keeps its file', async t
 })
 
 test('a file with words only stays, however old, until a porter has archived them; so after a restart', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const gaveUp = [{ source: 'ab', host: 'web1', path: '/log/a', from: 0, to: 9, reason: 'gone', kind: 'hole' as const }]
   const { buck, world } = await openBuck(folder, { keepSeconds: 20 })
   const tailer = await connectTailer(buck, world)
@@ -332,7 +333,7 @@ test('a file with words only stays, however old, until a porter has archived the
 })
 
 test('an inventory too long for one message is read in pages, and is the same whole', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder, { pageBytes: 400 })
   const porter = connect(buck, world, 'porter', PORTER)
   for (const keys of [1, 2, 3].map(keysOf)) {
@@ -368,7 +369,7 @@ test('an inventory too long for one message is read in pages, and is the same wh
 })
 
 test('buckets of 1970 and 2036 are accepted, and their age counts from their arrival', async t => {
-  const { buck, world } = await openBuck(t.testdir(), { keepSeconds: 20 })
+  const { buck, world } = await openBuck(testFolder(t), { keepSeconds: 20 })
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
   const packets = [packetOf(1, { bucket: 10 }), packetOf(2, { bucket: 2_082_758_400 })]
@@ -385,7 +386,7 @@ test('buckets of 1970 and 2036 are accepted, and their age counts from their arr
 })
 
 test('a wall clock that stepped, or that no tailer confirms, drops nothing by age', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder, { keepSeconds: 3600 })
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
@@ -409,7 +410,7 @@ test('a wall clock that stepped, or that no tailer confirms, drops nothing by ag
 })
 
 test('changes tell each bucket that grew once, wait for growth, and answer a cursor of another start with everything', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
@@ -439,7 +440,7 @@ test('changes tell each bucket that grew once, wait for growth, and answer a cur
 })
 
 test('manifests: forged and foreign ones are refused, several of one bucket are kept, the same one once', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
   const manifest = manifestOf()
@@ -459,7 +460,7 @@ test('manifests: forged and foreign ones are refused, several of one bucket are 
 })
 
 test('a clone is refused while the first answers; a silent first link is closed; the same epoch replaces at once', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const opening = (epoch: string) => ({
     epoch,
     last: 0,
@@ -490,7 +491,7 @@ test('a clone is refused while the first answers; a silent first link is closed;
 })
 
 test('an opening is told what is here beyond its statement, and of a higher sequence in its own epoch', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const tailer = await connectTailer(buck, world)
   const packets = [1, 2, 3, 4].map(sequence => packetOf(sequence))
   for (const packet of packets) await send(tailer, packet)
@@ -518,7 +519,7 @@ test('an opening is told what is here beyond its statement, and of a higher sequ
 })
 
 test('a want reaches a connected tailer at once, an absent one at its next opening; gone is kept and not asked again', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const porter = connect(buck, world, 'porter', PORTER)
   const asked: number[][] = []
@@ -559,7 +560,7 @@ test('a want reaches a connected tailer at once, an absent one at its next openi
 })
 
 test('fetch answers at most FETCH_BYTES_MAX, and at least one packet', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
   // Random digits do not compress to less than a third.
@@ -574,7 +575,7 @@ test('fetch answers at most FETCH_BYTES_MAX, and at least one packet', async t =
 })
 
 test('contacts name every tailer ever heard of, with report, machine and silence', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   await send(tailer, packetOf(1))
@@ -602,7 +603,7 @@ test('contacts name every tailer ever heard of, with report, machine and silence
 })
 
 test('contacts and sources too long for one message go in pages', async t => {
-  const { buck, world } = await openBuck(t.testdir(), { pageBytes: 1000 })
+  const { buck, world } = await openBuck(testFolder(t), { pageBytes: 1000 })
   const sources: string[] = []
   for (const keys of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map(keysOf)) {
     const tailer = await connectTailer(buck, world, { keys })

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { SmallSite } from '../test/small-site.test-support.ts'
 import type { BuckStatus } from './buck.ts'
 import { startBuckFace } from './face.ts'
@@ -11,7 +12,7 @@ async function get(url: string, headers: Record<string, string> = {}) {
 }
 
 test('a buck tells its state and figures, and obeys an operator', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 1 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 1 })
   t.teardown(() => site.close())
   const url = site.buckUrl(0)
   await site.write([{ text: 'one' }], [0])
@@ -71,7 +72,7 @@ test('a buck that could lose a packet is not ready, and says why', async t => {
 })
 
 test('a port in use is an error, not a crash later', async t => {
-  const site = await SmallSite.start(t.testdir(), { bucks: 1 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 1 })
   t.teardown(() => site.close())
   const port = Number(new URL(site.buckUrl(0)).port)
   const buck = {

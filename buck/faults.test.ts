@@ -6,6 +6,7 @@ import { test } from 'tap'
 import type { Link } from '../shared/link.ts'
 import type { Asks } from '../shared/messages.ts'
 import { realDisk } from '../shared/real-disk.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import type { Disk, OpenFile } from '../shared/world.ts'
 import {
@@ -95,7 +96,7 @@ async function tended(world: TestWorld, isSo: () => boolean): Promise<void> {
 }
 
 test('a full disk refuses cleanly, leaves no half entry, and goes on when there is space', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { disk, faults } = faultyDisk()
   const { buck, world } = await openBuck(folder, {}, testWorld(disk))
   const tailer = await connectTailer(buck, world)
@@ -122,7 +123,7 @@ test('a full disk refuses cleanly, leaves no half entry, and goes on when there 
 })
 
 test('a disk that is full to the last byte can still be told what is archived, and is emptied', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { disk, faults } = faultyDisk()
   const { buck, world } = await openBuck(folder, { dropArchived: true }, testWorld(disk))
   const tailer = await connectTailer(buck, world)
@@ -141,7 +142,7 @@ test('a disk that is full to the last byte can still be told what is archived, a
 })
 
 test('one of several disks cannot be read at start: the others serve', async t => {
-  const root = t.testdir({ a: {}, b: 'a file where a folder should be' })
+  const root = testFolder(t, { a: {}, b: 'a file where a folder should be' })
   const { buck, world } = await openBuck([`${root}/a`, `${root}/b`])
   for (const n of [1, 2, 3, 4, 5, 6, 7, 8]) {
     const tailer = await connectTailer(buck, world, { keys: keysOf(n) })
@@ -153,7 +154,7 @@ test('one of several disks cannot be read at start: the others serve', async t =
 })
 
 test('a disk that fails or is full is passed over for another one; all its packets are found after a restart', async t => {
-  const root = t.testdir({ a: {}, b: {}, c: {} })
+  const root = testFolder(t, { a: {}, b: {}, c: {} })
   const folders = ['a', 'b', 'c'].map(name => `${root}/${name}`)
   for (const code of ['EIO', 'ENOSPC']) {
     const { disk, faults } = faultyDisk()
@@ -175,7 +176,7 @@ test('a disk that fails or is full is passed over for another one; all its packe
 
 test('at its limit the buck refuses with "full", and throttles before that', async t => {
   const bytes = packetOf(1).bytes.length + 20
-  const { buck, world } = await openBuck(t.testdir(), { bytesMax: bytes * 10 + 50 })
+  const { buck, world } = await openBuck(testFolder(t), { bytesMax: bytes * 10 + 50 })
   const told: unknown[] = []
   const tailer = await connectTailer(buck, world, {
     server: async (type, body) => {
@@ -206,7 +207,7 @@ test('at its limit the buck refuses with "full", and throttles before that', asy
 })
 
 test("an operator's throttle is told to tailers, can be read, is cut to an hour and expires", async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const told: unknown[] = []
   await connectTailer(buck, world, {
     server: async (_type, body) => {
@@ -230,7 +231,7 @@ test("an operator's throttle is told to tailers, can be read, is cut to an hour 
 
 test('packets that wait for one file go in one append, and no acknowledgement waits for a sync', async t => {
   const { disk, faults } = faultyDisk()
-  const { buck, world } = await openBuck(t.testdir(), {}, testWorld(disk))
+  const { buck, world } = await openBuck(testFolder(t), {}, testWorld(disk))
   const tailer = await connectTailer(buck, world)
   await send(tailer, packetOf(1))
   faults.appends = 0
@@ -256,7 +257,7 @@ test('packets that wait for one file go in one append, and no acknowledgement wa
 
 test('many buckets at once keep the number of open files bounded', async t => {
   const { disk, faults } = faultyDisk()
-  const { buck, world } = await openBuck(t.testdir(), {}, testWorld(disk))
+  const { buck, world } = await openBuck(testFolder(t), {}, testWorld(disk))
   const tailer = await connectTailer(buck, world)
   const sending = Array.from({ length: 300 }, (_, i) => send(tailer, packetOf(i + 1, { bucket: BUCKET + i * 10 })))
   await Promise.all(sending)
@@ -267,7 +268,7 @@ test('many buckets at once keep the number of open files bounded', async t => {
 })
 
 test('listeners get first and second after the append, never repair, never twice; a slow or throwing one holds up nothing', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const tailer = await connectTailer(buck, world)
   const got: string[] = []
   buck.subscribe(() => {
@@ -295,7 +296,7 @@ test('listeners get first and second after the append, never repair, never twice
 })
 
 test('a listener that never returns loses its oldest packets, counted', async t => {
-  const { buck, world } = await openBuck(t.testdir(), { bytesMax: 500 * MB })
+  const { buck, world } = await openBuck(testFolder(t), { bytesMax: 500 * MB })
   const tailer = await connectTailer(buck, world)
   buck.subscribe(() => new Promise(() => undefined))
   // Hex of random bytes is stored at half its length: packets of 8 MB.
@@ -306,7 +307,7 @@ test('a listener that never returns loses its oldest packets, counted', async t 
 })
 
 test('each role may ask what is its own, and nothing else', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
   const archie = connect(buck, world, 'archie', keysOf(8))
@@ -333,7 +334,7 @@ test('each role may ask what is its own, and nothing else', async t => {
 })
 
 test('hostile bodies and payloads are refused as bad requests, and change nothing', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   const porter = connect(buck, world, 'porter', PORTER)
@@ -391,7 +392,7 @@ test('hostile bodies and payloads are refused as bad requests, and change nothin
 })
 
 test('an archived sequence of four thousand million does not allocate up to it', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const porter = connect(buck, world, 'porter', PORTER)
   const runs = [{ epoch: EPOCH, first: 4_000_000_000, sums: Buffer.alloc(16, 1) }]
   await porter.ask('archived', { tailer: TAILER.id, runs })
@@ -400,7 +401,7 @@ test('an archived sequence of four thousand million does not allocate up to it',
 })
 
 test('close finishes the appends that were asked for, then closes the links; later requests are refused', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const { buck, world } = await openBuck(folder)
   const tailer = await connectTailer(buck, world)
   const sent = Promise.allSettled(Array.from({ length: 20 }, (_, i) => send(tailer, packetOf(i + 1))))
@@ -415,7 +416,7 @@ test('close finishes the appends that were asked for, then closes the links; lat
 })
 
 test('a buck that is closed leaves no timer behind', async t => {
-  const { buck, world } = await openBuck(t.testdir())
+  const { buck, world } = await openBuck(testFolder(t))
   const link = await connectTailer(buck, world)
   await send(link, packetOf(1))
   await buck.close()
@@ -424,7 +425,7 @@ test('a buck that is closed leaves no timer behind', async t => {
 })
 
 test('a name that would leave the folder, and no folder at all, are refused with a sentence', async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   await t.rejects(openBuck(folder, { name: '../x' }), { message: /cannot be a buck's name/ })
   await t.rejects(openBuck([]), { message: /set at least one/ })
 })

@@ -3,6 +3,7 @@ import { io, type Socket } from 'socket.io-client'
 import { type Test, test } from 'tap'
 import { mintLiveToken } from '../shared/face/live-token.ts'
 import type { BuckToViewer, FilterAnswer, LiveBatch, LiveFilter, ViewerToBuck } from '../shared/live-messages.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { SmallSite } from '../test/small-site.test-support.ts'
 
@@ -51,7 +52,7 @@ class TestViewer {
 }
 
 async function start(t: Test, options = {}) {
-  const site = await SmallSite.start(t.testdir(), { bucks: 1, ...options })
+  const site = await SmallSite.start(testFolder(t), { bucks: 1, ...options })
   t.teardown(() => site.close())
   const token = mintLiveToken(site.tokenKey, 'test', Date.now())
   const viewer = () => new TestViewer(t, site.buckUrl(0), token)

@@ -18,7 +18,7 @@ function mistakesOf(read: () => unknown): string[] {
 test('without a file the defaults are whole', async t => {
   const { settings, warnings } = loadSettings({ environment: {} })
   t.equal(settings.bucket_time, 60_000)
-  t.equal(settings.tailer.packet_bytes, 2_000_000)
+  t.equal(settings.tailer.packet_bytes, 3_000_000)
   t.equal(settings.channel.mode, 'nacl')
   t.equal(settings.porter.archive_after, 48 * 3_600_000)
   t.same(warnings, [])

@@ -128,7 +128,15 @@ const rule = (b: Bench) => ({
 async function written(b: Bench): Promise<string> {
   const names = await readdir(b.folder, { recursive: true, withFileTypes: true })
   const files = names.filter(entry => entry.isFile() && !entry.parentPath.startsWith(b.logFolder))
-  const bytes = await Promise.all(files.map(entry => readFile(join(entry.parentPath, entry.name), 'latin1')))
+  const bytes = await Promise.all(
+    files.map(entry =>
+      readFile(join(entry.parentPath, entry.name), 'latin1').catch((error: NodeJS.ErrnoException) => {
+        // Written under another name meanwhile.
+        if (error.code !== 'ENOENT') throw error
+        return ''
+      }),
+    ),
+  )
   return bytes.join('\n')
 }
 

@@ -4,6 +4,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSy
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { type Ended, type RunOptions, run, startUp } from './command.ts'
 import { freeFleetPort } from './ports.test-support.ts'
@@ -25,7 +26,7 @@ async function refused(
 }
 
 test('wrong use: exit code 2 and what to write instead', async t => {
-  const dir = t.testdir({ 'a.log': 'x\n', logs: { 'b.log': 'y\n' } })
+  const dir = testFolder(t, { 'a.log': 'x\n', logs: { 'b.log': 'y\n' } })
   const at = { cwd: dir }
   await refused(t, ['up'], 2, /which files\? For example .*--samples/, at)
   await refused(t, ['serch'], 2, /unknown command 'serch'[\s\S]*Did you mean search\?/)
@@ -62,7 +63,7 @@ test('wrong use: exit code 2 and what to write instead', async t => {
 })
 
 test('wrong settings: exit code 78 with place and hint', async t => {
-  const dir = t.testdir({
+  const dir = testFolder(t, {
     'typo.yaml': 'tailer:\n  flies: [a.log]\n',
     'torn.yaml': 'tailer: [\n',
     'good.yaml': 'tailer:\n  files: [/nowhere/*.log]\n',
@@ -94,7 +95,7 @@ test('wrong settings: exit code 78 with place and hint', async t => {
 })
 
 test('places that cannot be used: exit code 1, and they stay as they are', async t => {
-  const dir = t.testdir({
+  const dir = testFolder(t, {
     'a.log': 'x\n',
     newer: { version: '99\n' },
     photos: { 'cat.jpg': 'miaow' },
@@ -140,7 +141,7 @@ test('places that cannot be used: exit code 1, and they stay as they are', async
 test('a running fleet: a second one on its folder, bad queries, strangers on the channel, foreign passes', {
   timeout: 600_000,
 }, async t => {
-  const dir = t.testdir({ 'a.log': 'one line\n' })
+  const dir = testFolder(t, { 'a.log': 'one line\n' })
   const data = join(dir, 'data')
   const up = await startUp(t, ['--data', data, join(dir, 'a.log')])
   const archie = ['--archie', up.url]
@@ -199,7 +200,7 @@ test('a running fleet: a second one on its folder, bad queries, strangers on the
 test('damage: what is cut or flipped is named, what is whole is served, nothing half is restored', {
   timeout: 600_000,
 }, async t => {
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const data = join(dir, 'data')
   const files = ['a.log', 'b.log'].map(name => join(dir, name))
   // Apart in the archive: two runs make two segments.

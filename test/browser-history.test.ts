@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { openPage, startBrowser } from './browser.test-support.ts'
 import { startUp } from './command.ts'
@@ -9,7 +10,7 @@ import { startUp } from './command.ts'
 test('a history is asked for, built, searched and dropped on its page', { timeout: 600_000 }, async t => {
   const browser = await startBrowser(t)
   if (!browser) return
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const file = join(dir, 'app.log')
   writeFileSync(file, Array.from({ length: 300 }, (_, n) => `2026-03-01T10:00:00Z app: order ${n} shipped\n`).join(''))
   const up = await startUp(t, ['--data', join(dir, 'data'), '--bucket-time', '1s', file])

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { openPage, shownTexts, startBrowser, untilLive } from './browser.test-support.ts'
 import { pidOf, startUp } from './command.ts'
@@ -11,7 +12,7 @@ import { pidOf, startUp } from './command.ts'
 test('the live page', async t => {
   const browser = await startBrowser(t)
   if (!browser) return
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const log = join(dir, 'app.log')
   writeFileSync(log, '')
   const data = join(dir, 'data')

@@ -1,6 +1,7 @@
 // The pages in a real browser, over real bucks and an archie in this process.
 import type { Page } from 'playwright-core'
 import { test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { openPage, shownTexts, startBrowser, untilLive } from './browser.test-support.ts'
 import { SmallSite } from './small-site.test-support.ts'
@@ -10,7 +11,7 @@ const text = (page: Page, what: string) => page.locator('.row.line .text', { has
 test('the pages', async t => {
   const browser = await startBrowser(t)
   if (!browser) return
-  const site = await SmallSite.start(t.testdir(), { bucks: 3 })
+  const site = await SmallSite.start(testFolder(t), { bucks: 3 })
   t.teardown(() => site.close())
 
   t.test('a line is shown once although two bucks send it, and lines stand in order', async t => {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import type { Ledger } from '../shared/ledger.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { run } from './command.ts'
 import { freeFleetPort } from './ports.test-support.ts'
 
@@ -14,7 +15,7 @@ const LINES = Array.from(
 test('what is dropped is found by nobody, counted in the ledger, and blank in what is restored', {
   timeout: 600_000,
 }, async t => {
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const [file, data, config] = ['a.log', 'd', 'c.yaml'].map(name => join(dir, name))
   writeFileSync(file, LINES.join(''))
   writeFileSync(config, `tailer: { files: [{ path: ${file}, drop: [{ name: noise, pattern: DEBUG }] }] }\n`)

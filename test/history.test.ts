@@ -14,6 +14,7 @@ import { SegmentStore } from '../shared/segment-store.ts'
 import { all, randomPackets } from '../shared/stores.contract.ts'
 import type { EventStore } from '../shared/stores.ts'
 import { TaskBoard } from '../shared/task-board.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import type { World } from '../shared/world.ts'
 
 const NS = 1_000_000_000n
@@ -30,7 +31,7 @@ interface Place {
 }
 
 async function openPlace(t: Test): Promise<Place> {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const clock = { aheadMs: 0 }
   const real = realTestWorld.clock
   const world: World = {

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { type Test, test } from 'tap'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../bin/samples.ts'
 import type { EventJson } from '../shared/event-json.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { ended, run, start } from './command.ts'
 import { freeFleetPort } from './ports.test-support.ts'
 
@@ -13,7 +14,7 @@ const REAL_LOGS = new URL('../../shared/data', import.meta.url).pathname
 test('real logs and odd files: every line is found once, every file comes back, a second run adds nothing', {
   timeout: 300_000,
 }, async t => {
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const odd: Record<string, string | Buffer> = {
     'no-final-newline.log': 'one\ntwo\nthree',
     'crlf.log': 'one\r\ntwo\r\n\r\nthree\r\n',
@@ -47,7 +48,11 @@ test('real logs and odd files: every line is found once, every file comes back, 
 })
 
 test('files that only the settings name are read, and told in the report, like those of the command line', async t => {
-  const dir = t.testdir({ 'a.log': 'one\ntwo\n', 'a.log.1': 'zero\n', logs: { 'b.log': 'three\n', 'c.tmp': 'four\n' } })
+  const dir = testFolder(t, {
+    'a.log': 'one\ntwo\n',
+    'a.log.1': 'zero\n',
+    logs: { 'b.log': 'three\n', 'c.tmp': 'four\n' },
+  })
   const settings = {
     tailer: { files: [join(dir, 'a.log'), { path: 'logs/*', app: 'b' }, 'none.log'], exclude: ['**/*.tmp'] },
   }
@@ -62,7 +67,7 @@ test('files that only the settings name are read, and told in the report, like t
 })
 
 test('a glob over the folder in which the data folder lies never reads what we write ourselves', async t => {
-  const dir = t.testdir({ 'app.log': 'one\ntwo\n', deep: { 'other.log': 'three\n' } })
+  const dir = testFolder(t, { 'app.log': 'one\ntwo\n', deep: { 'other.log': 'three\n' } })
   const data = join(dir, 'data')
   const port = String(await freeFleetPort())
   for (const round of ['first', 'again, with our logs there']) {

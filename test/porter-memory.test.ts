@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { makeLog } from '../bench/logs.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { ended, pidOf, start } from './command.ts'
 import { freeFleetPort } from './ports.test-support.ts'
 
@@ -14,7 +15,7 @@ test('a bucket of 400 MB is indexed and archived in less than 400 MB of memory',
     t.pass('only with npm run test:long, on Linux')
     return
   }
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const log = join(dir, 'big.log')
   const made = makeLog(log, LOG_BYTES, 7)
   const data = join(dir, 'data')

@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { ended, pidOf, run, start, startUp } from './command.ts'
 
@@ -12,7 +13,7 @@ const PUSHES = 40
 const LINES_PER_PUSH = 25
 
 test('pushed and piped lines are there once each, although the tailer is killed meanwhile', async t => {
-  const dir = t.testdir({ 'app.log': 'a file beside them\n' })
+  const dir = testFolder(t, { 'app.log': 'a file beside them\n' })
   const data = join(dir, 'data')
   const up = await startUp(t, ['--data', data, '--bucket-time', '1s', join(dir, 'app.log')], {
     env: { BUCKTAIL_PORTER_ARCHIVE_AFTER: '1s' },

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { parse, stringify } from 'yaml'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { pidOf, run, startUp } from './command.ts'
 
@@ -13,7 +14,7 @@ const lines = (from: number, to: number) =>
 test('SIGHUP: mistakes are named and change nothing; other files are followed; the rest is told to need a restart', {
   timeout: 600_000,
 }, async t => {
-  const dir = t.testdir({ 'one.log': lines(0, 5), 'two.log': lines(100, 103) })
+  const dir = testFolder(t, { 'one.log': lines(0, 5), 'two.log': lines(100, 103) })
   const [one, two, data] = [join(dir, 'one.log'), join(dir, 'two.log'), join(dir, 'data')]
   const up = await startUp(t, ['--data', data, '--bucket-time', '2s', '--host', 'h', one])
   const tailerUrl = `http://127.0.0.1:${Number(new URL(up.url).port) + 10}`

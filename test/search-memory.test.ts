@@ -7,6 +7,7 @@ import { SAMPLE_KINDS, sampleRecord } from '../bin/samples.ts'
 import { FolderStore } from '../shared/folder-store.ts'
 import { NO_WORDS, openStore, world } from '../shared/objects.test-support.ts'
 import { BUCKET, seededRandom, sourceName, type TestLine, testPacket } from '../shared/packets.test-support.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 
 const LINES = 60_000
 const LINES_PER_PACKET = 5_000
@@ -15,7 +16,7 @@ const CHILD = fileURLToPath(new URL('search-memory.child.ts', import.meta.url))
 const BYTES_MAX = 12_000_000
 
 test('memory stays bounded when everything matches, in every order', { timeout: 900_000 }, async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   const store = await openStore(new FolderStore(world.disk, folder), { blockBytes: 256 * 1024, zstdLevel: 1 })
   const random = seededRandom(1)
   let from = 0

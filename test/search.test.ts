@@ -16,6 +16,7 @@ import { Tally } from '../shared/search/tally.ts'
 import { SearchThreads } from '../shared/search-threads/search-threads.ts'
 import type { SegmentStoreOptions } from '../shared/segment-store.ts'
 import { type Damage, type EventStore, type ObjectStore, type SearchRequest, TOP_FIELDS } from '../shared/stores.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { WeightedCache } from '../shared/weighted-cache.ts'
 import { RandomQueries } from './random-query.test-support.ts'
 import { type SampleFile, sampleFiles } from './real-lines.test-support.ts'
@@ -84,7 +85,7 @@ function inStore(options: Partial<SegmentStoreOptions>): Place {
     const threads = random() < 0.5 ? new SearchThreads({ threads: 2, heldBytesMax: options.heldBytesMax }) : undefined
     t.teardown(() => threads?.close())
     const searcher = threads && ((objects: Pick<ObjectStore, 'get' | 'size'>) => threads.searcherOf(objects))
-    const store = await openStore(new FolderStore(world.disk, t.testdir()), { ...options, searcher })
+    const store = await openStore(new FolderStore(world.disk, testFolder(t)), { ...options, searcher })
     for (const packet of packets) await store.add([packet], NO_WORDS)
     if (random() < 0.5) await store.tidy()
     return store

@@ -17,6 +17,7 @@ import type { PacketId } from '../shared/messages.ts'
 import { parseQuery } from '../shared/query.ts'
 import { SegmentStore } from '../shared/segment-store.ts'
 import { TaskBoard } from '../shared/task-board.ts'
+import { testFolder } from '../shared/test-folder.test-support.ts'
 import { until } from '../shared/until.test-support.ts'
 import { run, start } from './command.ts'
 import { freePort } from './ports.test-support.ts'
@@ -62,7 +63,7 @@ test('porters and helpers share a round; holder, standby and helper are killed a
 })
 
 async function openSite(t: Test) {
-  const data = join(t.testdir({}), 'data')
+  const data = join(testFolder(t), 'data')
   mkdirSync(data, { mode: 0o700 })
   openDataFolder(data)
   const world = testWorld()

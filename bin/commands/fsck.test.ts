@@ -5,6 +5,7 @@ import { test } from 'tap'
 import { BucketFile, scanBucketFile } from '../../shared/bucket-file.ts'
 import { testPacket } from '../../shared/packets.test-support.ts'
 import { realDisk } from '../../shared/real-disk.ts'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 
 const COMMAND = new URL('../bucktail.ts', import.meta.url).pathname
 
@@ -16,7 +17,7 @@ function fsck(folder: string) {
 test('what a crash leaves of an append is no damage; a flipped byte is, in the last entry too', {
   timeout: 300_000,
 }, async t => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   mkdirSync(join(folder, 'buckets'))
   const path = join(folder, 'buckets', 'one')
   const file = await BucketFile.open(realDisk, path)
@@ -42,7 +43,7 @@ test('what a crash leaves of an append is no damage; a flipped byte is, in the l
 })
 
 test('a file that is being written has torn ends at most', async t => {
-  const path = join(t.testdir(), 'live')
+  const path = join(testFolder(t), 'live')
   const file = await BucketFile.open(realDisk, path)
   let isOver = false
   const writing = (async () => {

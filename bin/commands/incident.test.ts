@@ -8,11 +8,12 @@ import { NO_WORDS, world } from '../../shared/objects.test-support.ts'
 import { seededRandom, sourceName, testPacket } from '../../shared/packets.test-support.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
 import { all, randomPackets } from '../../shared/stores.contract.ts'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { until } from '../../shared/until.test-support.ts'
 import { run, startUp } from '../../test/command.ts'
 
 async function place(t: Test) {
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const data = join(dir, 'data')
   mkdirSync(data)
   writeFileSync(join(data, 'version'), '1\n')
@@ -75,7 +76,7 @@ test('without a range everything is copied, whatever time its lines name', async
 })
 
 test('what a tailer dropped is copied and restored with the rest: blanks, at their place', async t => {
-  const dir = t.testdir({ 'shop.log': 'GET /cart\nGET /health\nGET /health\nPOST /order\n' })
+  const dir = testFolder(t, { 'shop.log': 'GET /cart\nGET /health\nGET /health\nPOST /order\n' })
   const file = join(dir, 'shop.log')
   const config = join(dir, 'bucktail.yaml')
   const files = [{ path: file, drop: ['GET /health'] }]
@@ -111,7 +112,7 @@ test('one host is erased: its lines are gone, the ledger says why, the others st
 })
 
 test('a dry run of the porter tells what it would take, by bucket, and changes nothing', async t => {
-  const dir = t.testdir({ 'app.log': 'one\ntwo\nthree\n' })
+  const dir = testFolder(t, { 'app.log': 'one\ntwo\nthree\n' })
   const file = join(dir, 'app.log')
   const config = join(dir, 'bucktail.yaml')
   const settings = { data: join(dir, 'data'), bucket_time: '1s', porter: { archive_after: '48h' } }

@@ -8,6 +8,7 @@ import { signManifest } from '../../shared/manifest.ts'
 import { realDisk } from '../../shared/real-disk.ts'
 import { realRandom, realWorld } from '../../shared/real-world.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { textLog } from '../../shared/text-log.ts'
 import { run } from '../../test/command.ts'
 import { ledgerText } from './ledger.ts'
@@ -39,7 +40,7 @@ async function dataFolder(folder: string): Promise<string> {
 }
 
 test('open holes of a data folder give exit 3, until each is accepted or its host retired', async t => {
-  const data = await dataFolder(t.testdir({}))
+  const data = await dataFolder(testFolder(t))
   const open = await run(['ledger', '--data', data])
   t.equal(open.code, 3)
   t.match(open.stdout.toString(), 'hole, open: web1 /log/a')
@@ -59,7 +60,7 @@ test('open holes of a data folder give exit 3, until each is accepted or its hos
 })
 
 test('a decision without a host, a reason or an archive is refused with what to write', async t => {
-  const data = await dataFolder(t.testdir({}))
+  const data = await dataFolder(testFolder(t))
   t.match(await run(['ledger', 'accept', '--why', 'x', '--data', data]), { code: 2, stderr: '--host' })
   t.match(await run(['ledger', 'accept', '--host', 'web1', '--data', data]), { code: 2, stderr: '--why' })
   t.match(await run(['ledger', 'retire', 'web1', '--why', 'x']), { code: 2, stderr: '--data' })

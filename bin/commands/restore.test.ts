@@ -9,6 +9,7 @@ import { testManifest } from '../../shared/packets.test-support.ts'
 import { realDisk } from '../../shared/real-disk.ts'
 import { realWorld } from '../../shared/real-world.ts'
 import { SegmentStore } from '../../shared/segment-store.ts'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { textLog } from '../../shared/text-log.ts'
 import { run } from '../../test/command.ts'
 
@@ -66,7 +67,7 @@ async function keepWords(data: string, manifests: Manifest[]): Promise<void> {
 }
 
 async function dataFolder(t: Test, ...packets: Packet[][]): Promise<string> {
-  const data = join(t.testdir({}), 'data')
+  const data = join(testFolder(t), 'data')
   mkdirSync(data)
   writeFileSync(join(data, 'version'), '1\n')
   const archive = await SegmentStore.open(new FolderStore(realDisk, join(data, 'archive')), { world, writer: 'test' })

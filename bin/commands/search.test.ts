@@ -4,12 +4,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { run } from '../../test/command.ts'
 import { freeFleetPort } from '../../test/ports.test-support.ts'
 import { openPlace } from '../place.ts'
 
 test('search ranks values and shapes of lines, and a shape is searched by its name', async t => {
-  const dir = t.testdir()
+  const dir = testFolder(t)
   const log = join(dir, 'app.log')
   const lines = Array.from({ length: 30 }, (_, i) => {
     const time = new Date(Date.UTC(2026, 2, 1, 12, i)).toISOString()

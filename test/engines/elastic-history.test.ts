@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { stringify } from 'yaml'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../../bin/samples.ts'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { until } from '../../shared/until.test-support.ts'
 import { run, start, startUp } from '../command.ts'
 import { startElasticsearch } from './elasticsearch.ts'
@@ -15,7 +16,7 @@ test('a history is an index of Elasticsearch; an export from Elasticsearch resto
 }, async t => {
   const engine = await startElasticsearch(t)
   if (!engine) return
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const random = seededFraction(5)
   const file = join(dir, 'mixed.log')
   const records = Array.from({ length: LINES }, (_, n) =>

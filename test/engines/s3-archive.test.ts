@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { stringify } from 'yaml'
 import { SAMPLE_KINDS, sampleRecord, seededFraction } from '../../bin/samples.ts'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { run } from '../command.ts'
 import { freeFleetPort } from '../ports.test-support.ts'
 import { faultyProxy } from './faulty-proxy.test-support.ts'
@@ -18,7 +19,7 @@ test('lines go to a bucket through faults, and come back from it byte for byte',
   if (!engine) return
   await mkdir(join(engine.dataFolder, BUCKET))
   const proxy = await faultyProxy(t, engine.endpoint)
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const files = SAMPLE_KINDS.map((kind, n) => {
     const random = seededFraction(n + 1)
     const path = join(dir, `${kind}.log`)

@@ -1,9 +1,11 @@
 // The porter with its archive in a bucket, killed, doubled, and with a bucket that it may not write for a while.
+import { once } from 'node:events'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { stringify } from 'yaml'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { until } from '../../shared/until.test-support.ts'
 import { pidOf, run, start, startUp } from '../command.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.test-support.ts'
@@ -21,7 +23,7 @@ test('an archive in a bucket', { timeout: 900_000 }, async t => {
 
   /** A fleet whose lines are archived after a second or two. */
   async function openFleet(t: Test, prefix: string) {
-    const dir = t.testdir({})
+    const dir = testFolder(t)
     const data = join(dir, 'data')
     const file = join(dir, 'app.log')
     writeFileSync(file, '')
@@ -67,7 +69,11 @@ test('an archive in a bucket', { timeout: 900_000 }, async t => {
       }),
     )
     const other = start(['porter', '--config', second])
-    t.teardown(() => void other.kill('SIGINT'))
+    t.teardown(async () => {
+      if (other.exitCode !== null || other.signalCode !== null) return
+      other.kill('SIGINT')
+      await once(other, 'close')
+    })
     for (let kill = 0; kill < KILLS; kill++) {
       fleet.write(200)
       await new Promise(resolve => setTimeout(resolve, 400 + 137 * kill))

@@ -17,6 +17,7 @@ import { openStore, world } from '../../shared/objects.test-support.ts'
 import { packetEvents } from '../../shared/packet.ts'
 import { parseQuery } from '../../shared/query.ts'
 import { S3Store } from '../../shared/s3/s3-store.ts'
+import { testFolder } from '../../shared/test-folder.test-support.ts'
 import { until } from '../../shared/until.test-support.ts'
 import { pidOf, run, startUp } from '../command.ts'
 import { startElasticsearch } from './elasticsearch.ts'
@@ -52,7 +53,7 @@ test('real lines through tailer, bucks and porter are in Elasticsearch and S3, a
   const s3 = elastic && (await startS3Proxy(t))
   if (!elastic || !s3) return
   await mkdir(join(s3.dataFolder, BUCKET))
-  const dir = t.testdir({})
+  const dir = testFolder(t)
   const { files, lines, bytes } = grow(t, join(dir, 'logs'))
   const config = join(dir, 'bucktail.yaml')
   const data = join(dir, 'data')
