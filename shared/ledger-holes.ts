@@ -72,28 +72,11 @@ class HoleFinder {
         ? 'the tailer has these packets no more'
         : `packets that only the tailer had: ${this.#books.silence(tailer)}`
       const named = this.#rangesOf(tailer, epoch, lost)
-      for (const { source, ranges } of named.sources) {
-        for (const [from, to] of ranges) {
-          source.givenUp.add(from, to)
-          const { host, path } = source
-          const sequences = [...lost].map(([low, high]): [number, number] => [low, high])
-          this.holes.push({
-            host,
-            path,
-            source: source.source,
-            tailer,
-            from,
-            to,
-            epoch,
-            sequences,
-            reason,
-            state: 'open',
-          })
-        }
-      }
+      const of = { tailer, epoch, sequences: pairsOf(lost), reason }
+      for (const { source, ranges } of named.sources) this.#enterRanges(source, ranges, of)
       if (named.unnamed.size === 0 || this.#isJoinedUp(tailer)) continue
       this.#enterLeftBehind(tailer, epoch, named.unnamed, reason)
-      const sequences = [...named.unnamed].map(([low, high]): [number, number] => [low, high])
+      const sequences = pairsOf(named.unnamed)
       const host = this.#books.hostOf.get(tailer) ?? ''
       const unknown = `${reason}; no manifest names their files and ranges`
       this.holes.push({ host, path: '', tailer, epoch, sequences, reason: unknown, state: 'open' })
@@ -105,27 +88,21 @@ class HoleFinder {
    * sources that their tailer had was in them; of files that nobody heard of there may be more.
    */
   #enterLeftBehind(tailer: TailerId, epoch: Epoch, unnamed: RangeSet, reason: string): void {
-    const sequences = [...unnamed].map(([low, high]): [number, number] => [low, high])
+    const of = { tailer, epoch, sequences: pairsOf(unnamed), reason }
     for (const source of this.#books.sources.values()) {
-      const { host, path, packed, hadBy } = source
+      const { packed, hadBy } = source
       if (!hadBy.has(tailer)) continue
       const missing = packed.without(coveredBy(source)).without(source.givenUp).without(source.released)
       if (missing.size === 0 || [...hadBy.keys()].some(id => this.#hasMore(id))) continue
-      for (const [from, to] of missing) {
-        source.givenUp.add(from, to)
-        this.holes.push({
-          host,
-          path,
-          source: source.source,
-          tailer,
-          from,
-          to,
-          epoch,
-          sequences,
-          reason,
-          state: 'open',
-        })
-      }
+      this.#enterRanges(source, missing, of)
+    }
+  }
+
+  #enterRanges(source: Source, ranges: RangeSet, of: Pick<Hole, 'tailer' | 'epoch' | 'sequences' | 'reason'>): void {
+    const { host, path } = source
+    for (const [from, to] of ranges) {
+      source.givenUp.add(from, to)
+      this.holes.push({ host, path, source: source.source, from, to, ...of, state: 'open' })
     }
   }
 
@@ -247,4 +224,8 @@ class HoleFinder {
       hole.decision = { who: decision.who, atMs: decision.atMs, why: decision.why }
     }
   }
+}
+
+function pairsOf(ranges: RangeSet): [number, number][] {
+  return [...ranges].map(([low, high]) => [low, high])
 }
